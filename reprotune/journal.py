@@ -1,0 +1,91 @@
+"""A study's journal: an Optuna storage that survives a kill, with one record for an ask and one for a result."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import optuna
+from filelock import FileLock, Timeout
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.trial import FrozenTrial, TrialState
+from pydantic import TypeAdapter
+
+from reprotune.errors import Refused
+from reprotune.trial import Result
+
+_RESULT = TypeAdapter(Result)
+
+
+class _AlreadyLocked(JournalFileOpenLock):
+    """`opened` holds a lock that the system frees when its holder is killed; Optuna's own would be waited for."""
+
+    def acquire(self) -> bool:
+        return True
+
+    def release(self) -> None:
+        pass
+
+
+class Journal:
+    """The asked trials of a study in order of their number, and the results of those that were told."""
+
+    def __init__(self, path: Path, directions: Sequence[str]) -> None:
+        backend = JournalFileBackend(str(path), lock_obj=_AlreadyLocked(str(path)))
+        self._storage = optuna.storages.JournalStorage(backend)
+        self.study = optuna.create_study(
+            storage=self._storage, study_name=path.stem, directions=directions, load_if_exists=True
+        )
+
+    @property
+    def trials(self) -> list[FrozenTrial]:
+        return self.study.get_trials(deepcopy=False)
+
+    def ask(self, trial: FrozenTrial) -> None:
+        """Record an asked trial with all its params: a kill leaves either all of it or nothing."""
+        self.study.add_trial(trial)
+
+    def tell(self, number: int, result: Result, values: Sequence[float] | None, elapsed: float) -> None:
+        """Record a result. `elapsed`: seconds that the study has taken so far, over all its resumes."""
+        trial_id = self._storage.get_trial_id_from_study_id_trial_number(self.study._study_id, number)
+        told = {"elapsed": elapsed, "result": _RESULT.dump_python(result, mode="json")}
+        self._storage.set_trial_user_attr(trial_id, "told", told)
+        self._storage.set_trial_state_values(trial_id, TrialState[result.state], values)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds that the study had taken when the last result was told."""
+        return max((t.user_attrs["told"]["elapsed"] for t in self.trials if t.state.is_finished()), default=0.0)
+
+    @staticmethod
+    def result(trial: FrozenTrial) -> Result | None:
+        """None if the trial was asked, but not told."""
+        return _RESULT.validate_python(trial.user_attrs["told"]["result"]) if trial.state.is_finished() else None
+
+
+@contextmanager
+def opened(path: Path, directions: Sequence[str], discard: Callable[[Journal], bool]) -> Iterator[Journal]:
+    """The journal at `path`, for this process alone; a new one if `discard` says so of what is there.
+
+    Raises Refused if another process has it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(path.with_suffix(".lock"), timeout=0):
+            _mend(path)
+            journal = Journal(path, directions)
+            if discard(journal):
+                os.replace(path, path.with_suffix(".previous"))
+                journal = Journal(path, directions)
+            yield journal
+    except Timeout:
+        raise Refused(f"{path}: another process runs this study; wait for it or stop it") from None
+
+
+def _mend(path: Path) -> None:
+    """Cut off a last line that a kill left unfinished: what it would have said has not happened."""
+    if path.exists():
+        content = path.read_bytes()
+        complete = content.rfind(b"\n") + 1
+        if complete < len(content):
+            os.truncate(path, complete)

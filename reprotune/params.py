@@ -1,0 +1,175 @@
+"""params.yaml → frozen, validated values.
+
+The schema is here; what the values must mean to a model, an optimizer or a sampler is said where these
+are defined, and checked by `search_space` and `study` before anything is trained.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
+from ruamel.yaml import YAML, YAMLError
+
+from reprotune.errors import Refused
+
+PATH = Path("params.yaml")
+
+
+class ParamsError(Refused):
+    """One line that names the key, shows its value and says what is allowed."""
+
+    def __init__(self, key: str, value: Any, allowed: str) -> None:
+        super().__init__(f"{PATH}: {key} = {value!r}: {allowed}")
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+
+
+class IntRange(Section):
+    type: Literal["int"]
+    low: int
+    high: int
+    log: bool = False
+    step: int = Field(1, ge=1)
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        _check_range(self.low, self.high, self.log, self.step != 1)
+        return self
+
+
+class FloatRange(Section):
+    type: Literal["float"]
+    low: float
+    high: float
+    log: bool = False
+    step: float | None = Field(None, gt=0)
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        _check_range(self.low, self.high, self.log, self.step is not None)
+        return self
+
+
+def _check_range(low: float, high: float, log: bool, stepped: bool) -> None:
+    if low > high:
+        raise ValueError("low must not be above high")
+    if log and low <= 0:
+        raise ValueError("a log range must have low above 0")
+    if log and stepped:
+        raise ValueError("a log range cannot have a step")
+
+
+Value = bool | int | float | str
+
+
+class Categorical(Section):
+    type: Literal["categorical"]
+    choices: tuple[Value, ...] = Field(min_length=1, strict=False)
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        if len({(type(choice), choice) for choice in self.choices}) < len(self.choices):
+            raise ValueError("choices must differ from each other")
+        return self
+
+
+def _kind(declared: Any) -> Any:
+    if isinstance(declared, Section):
+        return declared.type  # type: ignore[attr-defined]
+    return declared.get("type") if isinstance(declared, Mapping) else "value"
+
+
+# A range or choices to search, or a plain value that fixes the hyperparameter.
+Declared = Annotated[
+    Annotated[IntRange, Tag("int")]
+    | Annotated[FloatRange, Tag("float")]
+    | Annotated[Categorical, Tag("categorical")]
+    | Annotated[Value, Tag("value")],
+    Discriminator(
+        _kind,
+        custom_error_type="declared",
+        custom_error_message="a plain value, or a mapping whose type is int, float or categorical",
+    ),
+]
+SearchSpace = dict[str, Declared]
+
+
+class Data(Section):
+    dataset: str
+    mirror: str | None
+    train_examples: int | None = Field(ge=1)
+    valid_examples: int | None = Field(ge=1)
+
+
+class Execution(Section):
+    engine: str
+    workers: Annotated[int, Field(ge=1)] | Literal["auto"]
+    window: int = Field(ge=1)
+    scheduler: str | None
+
+
+class StudyParams(Section):
+    n_trials: int = Field(ge=1)
+    timeout: float | None = Field(gt=0)  # seconds
+    sampler: str
+    pruner: str
+    search_space: SearchSpace
+
+
+class MultiObjective(StudyParams):
+    minimize: Literal["flops", "parameters"]
+
+
+class Evaluate(Section):
+    seeds: int = Field(ge=1)
+
+
+class Params(Section):
+    seed: int = Field(ge=0, lt=2**32)
+    data: Data
+    model: dict[str, Value]
+    training: dict[str, Value]
+    execution: Execution
+    single_objective: StudyParams
+    multi_objective: MultiObjective
+    evaluate: Evaluate
+
+
+def load(path: Path = PATH) -> Params:
+    """Read and validate; raises ParamsError with the first thing that is wrong."""
+    try:
+        content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+        return Params.model_validate(content)
+    except (OSError, UnicodeDecodeError) as error:
+        raise Refused(f"{path}: cannot be read ({error})") from None
+    except YAMLError as error:
+        raise Refused(f"{path}: is not YAML: {' '.join(str(error).split())}") from None
+    except ValidationError as error:
+        raise _params_error(error) from None
+
+
+def _params_error(error: ValidationError) -> ParamsError:
+    first = error.errors()[0]
+    location = [str(part) for part in first["loc"]]
+    if len(location) > 3 and location[1] == "search_space":
+        del location[3]  # pydantic's tag of the union `Declared`, which is no key
+    message = first["msg"].removeprefix("Value error, ").replace("Input should", "should")
+    if first["type"] == "extra_forbidden":
+        message = f"unknown key; known here: {', '.join(_known_keys(location))}"
+    value = "" if first["type"] == "missing" else first["input"]
+    return ParamsError(".".join(location) or "the whole file", value, message)
+
+
+def _known_keys(location: list[str]) -> list[str]:
+    section: Any = Params
+    for key in location[:-1]:
+        field = section.model_fields.get(key)
+        if field is None:  # inside a search space
+            return ["type", "low", "high", "log", "step", "choices"]
+        section = field.annotation
+        if not (isinstance(section, type) and issubclass(section, BaseModel)):
+            return ["type", "low", "high", "log", "step", "choices"]
+    return list(section.model_fields)

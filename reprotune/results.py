@@ -1,0 +1,146 @@
+"""A study's trials → its result files. They hold no clock time, path or host name, so equal trials give equal bytes."""
+
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+from pathlib import Path
+from typing import Any, cast
+
+from reprotune import pareto
+from reprotune.artifacts import write_csv, write_json, write_yaml
+from reprotune.cost import measure
+from reprotune.errors import Refused
+from reprotune.models import build
+from reprotune.search_space import largest, names
+from reprotune.study import Spec, Trial
+
+CURVE = ("trial", "epoch", "train_loss", "valid_loss", "valid_accuracy")
+TRIAL = ("number", "state", "accuracy", "flops", "macs", "parameters", "epochs")
+
+
+def complete(trials: Sequence[Trial]) -> list[Trial]:
+    """Those that can win. Raises Refused if there are none."""
+    found = [trial for trial in trials if trial.result.state == "COMPLETE"]
+    if not found:
+        reasons = "; ".join(sorted({trial.result.reason for trial in trials}))
+        raise Refused(f"none of the {len(trials)} trials is complete: {reasons}")
+    return found
+
+
+def best(trials: Sequence[Trial]) -> Trial:
+    """The most accurate; the first of equals."""
+    return max(complete(trials), key=lambda trial: (trial.result.accuracy, -trial.number))
+
+
+def pareto_front(spec: Spec, trials: Sequence[Trial]) -> list[Trial]:
+    """The Pareto-optimal trials by rising cost."""
+    candidates = complete(trials)
+    return [candidates[i] for i in pareto.front([point(spec, trial) for trial in candidates])]
+
+
+def best_configs(spec: Spec, front: Sequence[Trial]) -> dict[str, Trial]:
+    """The front's ends and its knee (pareto.knee says which that is)."""
+    return {"most_accurate": front[-1], "cheapest": front[0], "knee": front[pareto.knee([point(spec, t) for t in front])]}
+
+
+def point(spec: Spec, trial: Trial) -> pareto.Point:
+    """(cost, accuracy) of a complete trial."""
+    values = cast("list[float]", trial.optuna.values)
+    return (values[0], values[1])
+
+
+def reference_point(spec: Spec) -> pareto.Point:
+    """The hypervolume's: what the space's largest model costs, and no accuracy."""
+    classes = len(spec.dataset.classes)
+    costs = [measure(build(config, spec.dataset.shape, classes), spec.dataset.shape) for config in largest(spec.space)]
+    return (float(max(getattr(cost, spec.objectives[0]) for cost in costs)), 0.0)
+
+
+def as_config(trial: Trial) -> dict[str, Any]:
+    """What a config file says of a winner."""
+    assert trial.result.cost is not None
+    return {
+        "number": trial.number,
+        "accuracy": trial.result.accuracy,
+        **trial.result.cost._asdict(),
+        "params": dict(trial.config),
+    }
+
+
+def write_trials(folder: Path, spec: Spec, trials: Sequence[Trial]) -> None:
+    columns = names(spec.space)
+    header = [*TRIAL, *(f"params.{name}" for name in columns), "reason"]
+    write_csv(folder / "trials.csv", header, (_row(trial, columns) for trial in trials))
+    write_csv(folder / "learning_curves.csv", CURVE, (row for trial in trials for row in _curve(trial)))
+
+
+def _row(trial: Trial, columns: Sequence[str]) -> list[Any]:
+    result = trial.result
+    cost = result.cost or (None, None, None)
+    params = [trial.config.get(name) for name in columns]
+    return [trial.number, result.state, result.accuracy, *cost, len(result.curve), *params, result.reason]
+
+
+def _curve(trial: Trial) -> Iterator[tuple[Any, ...]]:
+    return ((trial.number, epoch, *point) for epoch, point in enumerate(trial.result.curve, start=1))
+
+
+def write_single_objective(folder: Path, spec: Spec, trials: Sequence[Trial]) -> dict[str, Any]:
+    """Write the files; return the content of metrics.json."""
+    winner = as_config(best(trials))
+    write_trials(folder, spec, trials)
+    write_yaml(folder / "best_config.yaml", winner)
+    metrics = {"best_accuracy": winner["accuracy"], **_counts(spec, trials)}
+    write_json(folder / "metrics.json", metrics)
+    return metrics
+
+
+def write_multi_objective(folder: Path, spec: Spec, trials: Sequence[Trial]) -> dict[str, Any]:
+    """Write the files; return the content of metrics.json."""
+    front = pareto_front(spec, trials)
+    columns = names(spec.space)
+    write_trials(folder, spec, trials)
+    header = ["number", "accuracy", "flops", "macs", "parameters", *(f"params.{name}" for name in columns)]
+    rows = [as_config(trial) for trial in front]
+    cells = ([*(row[key] for key in header[:5]), *(row["params"].get(name) for name in columns)] for row in rows)
+    write_csv(folder / "pareto_front.csv", header, cells)
+    winners = best_configs(spec, front)
+    write_yaml(folder / "best_configs.yaml", {name: as_config(trial) for name, trial in winners.items()})
+    reference = reference_point(spec)
+    volume = pareto.hypervolume([point(spec, trial) for trial in front], reference)
+    metrics = {
+        "best_accuracy": winners["most_accurate"].result.accuracy,
+        "hypervolume": volume,
+        "hypervolume_reference": {spec.objectives[0]: reference[0], "accuracy": reference[1]},
+        "pareto_optimal": len(front),
+        **_counts(spec, trials),
+    }
+    write_json(folder / "metrics.json", metrics)
+    return metrics
+
+
+def series(spec: Spec, trials: Sequence[Trial]) -> dict[str, list[float]]:
+    """The best accuracy, or the hypervolume, that the study had reached after each trial."""
+    if spec.cost is None:
+        accuracies = (trial.result.accuracy or 0.0 if trial.result.state == "COMPLETE" else 0.0 for trial in trials)
+        return {"best_accuracy_by_trial": list(accumulate(accuracies, max))}
+    reference, volumes = reference_point(spec), []
+    points: list[pareto.Point] = []
+    for trial in trials:
+        if trial.result.state == "COMPLETE":
+            points = [*points, point(spec, trial)]
+            points = [points[i] for i in pareto.front(points)]
+        volumes.append(pareto.hypervolume(points, reference))
+    return {"hypervolume_by_trial": volumes}
+
+
+def _counts(spec: Spec, trials: Sequence[Trial]) -> dict[str, Any]:
+    states = [trial.result.state for trial in trials]
+    return {
+        "trials": len(trials),
+        "complete": states.count("COMPLETE"),
+        "pruned": states.count("PRUNED"),
+        "failed": states.count("FAIL"),
+        "epochs": sum(len(trial.result.curve) for trial in trials),
+        # A study that its timeout ended would have had other trials on a faster or slower machine.
+        "stopped_by": "n_trials" if len(trials) == spec.n_trials else "timeout",
+    }

@@ -1,0 +1,15 @@
+"""SAMPLERS: how the next config is proposed. A new sampler is made for every ask, so that none has a state to save."""
+
+from collections.abc import Callable
+
+from optuna import samplers
+from optuna.samplers import BaseSampler
+
+SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {  # seed → sampler
+    "tpe": lambda seed: samplers.TPESampler(seed=seed),
+    "random": lambda seed: samplers.RandomSampler(seed=seed),
+    "nsga2": lambda seed: samplers.NSGAIISampler(seed=seed),
+    "gp": lambda seed: samplers.GPSampler(seed=seed, warn_independent_sampling=False),
+    "cmaes": lambda seed: samplers.CmaEsSampler(seed=seed, warn_independent_sampling=False),
+}
+SINGLE_OBJECTIVE_ONLY = frozenset({"cmaes"})

@@ -1,0 +1,133 @@
+"""Declared search space → trial.suggest_*.
+
+A space names every hyperparameter that its models can have: what `search_space` in params.yaml does not
+mention takes its value from the sections `model` and `training`, which together are the default config.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any, Literal
+
+from optuna.trial import Trial
+from pydantic import TypeAdapter, ValidationError
+
+from reprotune.models import MODELS, Config, Count
+from reprotune.params import Categorical, Declared, FloatRange, IntRange, Params, ParamsError
+from reprotune.training import HYPERPARAMETERS
+
+Space = Mapping[str, Declared]
+
+# Every hyperparameter there is → what its values may be.
+_LEGAL = {"model": TypeAdapter(Literal[*MODELS])} | {
+    name: TypeAdapter(legal)
+    for legals in (HYPERPARAMETERS, *({model.layers: Count, **model.per_layer} for model in MODELS.values()))
+    for name, legal in legals.items()
+}
+
+
+def defaults(params: Params) -> Space:
+    """The sections `model` and `training`, checked."""
+    space = {**params.model, **params.training}
+    _check(space, lambda name: f"{'training' if name in params.training else 'model'}.{name}")
+    return space
+
+
+def complete(params: Params, search_space: Space, section: str) -> Space:
+    """A study's `search_space` over the defaults, checked; raises ParamsError."""
+    _check({**defaults(params), **search_space}, lambda name: f"{section}.search_space.{name}")
+    return {**defaults(params), **search_space}
+
+
+def default_config(params: Params) -> Config:
+    return _resolve(defaults(params), lambda name, declared: declared)
+
+
+def suggest(trial: Trial, space: Space) -> Config:
+    """Ask the trial for every hyperparameter of the model that it chooses, and for no other model's."""
+    return _resolve(space, partial(_suggest, trial))
+
+
+def contains(space: Space, config: Config) -> bool:
+    """Whether a trial of this space can have this config."""
+
+    def admitted(name: str, declared: Declared) -> Any:
+        if name not in config or not _admits(declared, config[name]):
+            raise LookupError(name)
+        return config[name]
+
+    try:
+        return _resolve(space, admitted) == dict(config)
+    except LookupError:
+        return False
+
+
+def largest(space: Space) -> Iterator[Config]:
+    """For each model of the space, the config with every number at its highest."""
+    for model in values(space["model"]):
+        yield _resolve({**space, "model": model}, lambda name, declared: _highest(declared))
+
+
+def names(space: Space) -> list[str]:
+    """Every hyperparameter that a config of this space can have."""
+    return list(dict.fromkeys(name for config in largest(space) for name in config))
+
+
+def _resolve(space: Space, choose: Callable[[str, Declared], Any]) -> Config:
+    """The config that `choose(name, declared)` makes: the model first, since it says what else there is."""
+    config = {"model": choose("model", space["model"])}
+    model = MODELS[config["model"]]
+    config[model.layers] = choose(model.layers, space[model.layers])
+    for layer in range(1, config[model.layers] + 1):
+        config |= {f"{name}_{layer}": choose(f"{name}_{layer}", space[name]) for name in model.per_layer}
+    return config | {name: choose(name, space[name]) for name in HYPERPARAMETERS}
+
+
+def _suggest(trial: Trial, name: str, declared: Declared) -> Any:
+    match declared:
+        case IntRange():
+            return trial.suggest_int(name, declared.low, declared.high, log=declared.log, step=declared.step)
+        case FloatRange():
+            return trial.suggest_float(name, declared.low, declared.high, log=declared.log, step=declared.step)
+        case _:  # a fixed value is recorded like any other: a choice of one
+            return trial.suggest_categorical(name, values(declared))
+
+
+def values(declared: Declared) -> tuple[Any, ...]:
+    """The choices, the ends of a range, or the one fixed value."""
+    match declared:
+        case IntRange() | FloatRange():
+            return (declared.low, declared.high)
+        case Categorical():
+            return declared.choices
+        case _:
+            return (declared,)
+
+
+def _highest(declared: Declared) -> Any:
+    numbers = [value for value in values(declared) if not isinstance(value, str)]
+    return max(numbers) if numbers else values(declared)[0]
+
+
+def _admits(declared: Declared, value: Any) -> bool:
+    if isinstance(declared, IntRange | FloatRange):
+        in_range = isinstance(value, int | float) and declared.low <= value <= declared.high
+        steps = (value - declared.low) / declared.step if in_range and declared.step else 0.0
+        return in_range and math.isclose(steps, round(steps), abs_tol=1e-9)
+    return value in values(declared)
+
+
+def _check(space: Space, key: Callable[[str], str]) -> None:
+    """Raise ParamsError unless every choice and every end of a range is legal, and nothing is missing."""
+    for name, declared in space.items():
+        if name not in _LEGAL:
+            raise ParamsError(key(name), declared, f"unknown hyperparameter; known: {', '.join(_LEGAL)}")
+        for value in values(declared):
+            try:
+                _LEGAL[name].validate_python(value, strict=True)
+            except ValidationError as error:
+                raise ParamsError(key(name), value, error.errors()[0]["msg"].replace("Input should", "should")) from None
+    models = [MODELS[name] for name in values(space.get("model", ()))]
+    for name in ("model", *HYPERPARAMETERS, *(name for model in models for name in (model.layers, *model.per_layer))):
+        if name not in space:
+            raise ParamsError(key(name), None, "is missing, here and in the sections model and training")

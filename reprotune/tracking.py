@@ -1,0 +1,205 @@
+"""MLflow: an experiment a stage, a parent run a study, a nested run a trial.
+
+The store is a view of what the journals and results hold: runs are written in order, an interrupted one is
+written again, one that exists is left alone. Points carry the time at which their trial ended, so that a
+point that is logged again is the same point.
+"""
+
+import logging
+import os
+import sqlite3
+import time
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock
+
+from reprotune.study import Spec, Trial
+from reprotune.training import Epoch
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+    from optuna import Study
+
+_STATUS = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "FAIL": "FAILED"}
+_BATCH = 1000  # metrics that MLflow takes at once
+Point = tuple[str, float, int, int]  # metric, value, step, milliseconds since 1970
+
+
+class ParentRun:
+    """The MLflow run of a study, or of the evaluation, and the runs nested in it."""
+
+    def __init__(self, client: "MlflowClient", run: "Run") -> None:
+        self._client = client
+        self._run = run
+        self._nested = self._complete_runs()
+
+    def _complete_runs(self) -> dict[int, str]:
+        """Trial number → run id. Runs are written in order, so only the last can be half-written: it is dropped."""
+        runs: dict[int, str] = {}
+        for run in _search(self._client, self._run.info.experiment_id, f"tags.`mlflow.parentRunId` = '{self.id}'"):
+            number = int(run.data.tags.get("number", -1))
+            if number < 0 or number in runs or run.info.status == "RUNNING":
+                self._client.delete_run(run.info.run_id)
+            else:
+                runs[number] = run.info.run_id
+        if runs:
+            self._client.delete_run(runs.pop(max(runs)))
+        return runs
+
+    @property
+    def id(self) -> str:
+        return self._run.info.run_id
+
+    def log_trial(self, spec: Spec, study: "Study", trial: Trial) -> None:
+        """The nested run of a told trial: written by Optuna's callback, then its curve, cost and status added."""
+        import mlflow  # noqa: PLC0415
+        from optuna_integration import MLflowCallback  # noqa: PLC0415
+
+        if trial.number in self._nested:
+            return
+        result, ended = trial.result, _milliseconds(trial)
+        tags = {"study": spec.identity[:12], "reason": result.reason}
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="MLflowCallback has been deprecated", category=FutureWarning)
+            callback = MLflowCallback(
+                metric_name=list(spec.objectives),
+                create_experiment=False,
+                mlflow_kwargs={"nested": True, "run_name": f"trial {trial.number}", "tags": tags},
+                tag_trial_user_attrs=False,
+            )
+        callback(study, trial.optuna)
+        run = mlflow.last_active_run()
+        assert run is not None
+        logged = spec.objectives if trial.optuna.values is not None else ()
+        final = {"accuracy": result.accuracy, **(result.cost._asdict() if result.cost else {}), "duration": result.seconds}
+        points: list[Point] = [
+            (name, value, epoch, ended)
+            for epoch, at in enumerate(result.curve, start=1)
+            for name, value in zip(Epoch._fields, at, strict=True)
+        ]
+        points += [(name, v, 0, ended) for name, v in final.items() if v is not None and name not in logged]
+        self._log(run.info.run_id, points)
+        if result.state != "COMPLETE":
+            self._client.set_terminated(run.info.run_id, _STATUS[result.state])
+        self._nested[trial.number] = run.info.run_id
+
+    def log_config(self, number: int, name: str, config: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
+        """A nested run of the evaluation: one winner, its hyperparameters and its scores."""
+        import mlflow  # noqa: PLC0415
+
+        if number not in self._nested:
+            with mlflow.start_run(run_name=name, nested=True, tags={"number": str(number)}):
+                mlflow.log_params(dict(config))
+                mlflow.log_metrics(dict(metrics))
+
+    def keep_only(self, trials: int) -> None:
+        """Drop the runs of trials beyond the study's number of trials, which may have been lowered."""
+        for number in [number for number in self._nested if number >= trials]:
+            self._client.delete_run(self._nested.pop(number))
+
+    def log_series(self, series: Mapping[str, Sequence[float]], trials: Sequence[Trial]) -> None:
+        """Metrics with a value for each trial number."""
+        times = [_milliseconds(trial) for trial in trials]
+        steps = range(len(times))
+        self._log(self.id, [(name, v, step, times[step]) for name, vs in series.items() for step, v in zip(steps, vs, strict=True)])
+
+    def log_metrics(self, metrics: Mapping[str, float]) -> None:
+        """Final values. One that is already there is not logged again."""
+        known = self._client.get_run(self.id).data.metrics
+        now = int(time.time() * 1000)
+        self._log(self.id, [(name, value, 0, now) for name, value in metrics.items() if known.get(name) != value])
+
+    def log_tags(self, tags: Mapping[str, Any]) -> None:
+        for key, value in tags.items():
+            self._client.set_tag(self.id, key, value)
+
+    def log_files(self, folder: Path) -> None:
+        self._client.log_artifacts(self.id, str(folder))
+
+    def _log(self, run_id: str, points: Sequence[Point]) -> None:
+        from mlflow.entities import Metric  # noqa: PLC0415
+
+        metrics = [Metric(name, value, timestamp, step) for name, value, step, timestamp in points]
+        for start in range(0, len(metrics), _BATCH):
+            self._client.log_batch(run_id, metrics=metrics[start : start + _BATCH])
+
+
+@contextmanager
+def parent_run(experiment: str, identity: str, params: Mapping[str, Any]) -> Iterator[ParentRun]:
+    """The run of this identity in the experiment: the one that is there goes on, else a new one is made.
+
+    A DVC experiment (`dvc exp run`) has a run of its own, in the store of the repository that it started from.
+    """
+    import mlflow  # noqa: PLC0415  (2 s, while the workers start)
+
+    name = os.environ.get("DVC_EXP_NAME", "")
+    key = f"{identity[:12]} {name}".strip()
+    client, experiment_id = _open_store(experiment)
+    mlflow.set_experiment(experiment_id=experiment_id)
+    found = next(_search(client, experiment_id, f"tags.key = '{key}'"), None)
+    with mlflow.start_run(
+        run_id=found.info.run_id if found else None,
+        run_name=f"{experiment} {key}",
+        tags={"key": key, "study": identity[:12], "dvc_experiment": name},
+    ) as run:
+        mlflow.log_params(dict(_flat(params)))
+        yield ParentRun(client, run)
+
+
+def _open_store(experiment: str) -> "tuple[MlflowClient, str]":
+    """(client, id of the experiment), in MLFLOW_TRACKING_URI or in MLflow's default places in the repository."""
+    import mlflow  # noqa: PLC0415
+
+    for noisy in ("mlflow", "alembic"):  # each migration of a new database
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    location = None
+    if "MLFLOW_TRACKING_URI" not in os.environ:
+        root = Path(os.environ.get("DVC_ROOT", ".")).resolve()
+        location = (root / "mlruns" / experiment).as_uri()
+        mlflow.set_tracking_uri(f"sqlite:///{root / 'mlflow.db'}")
+        (root / "mlruns").mkdir(exist_ok=True)
+        with FileLock(root / "mlruns" / ".lock"):  # two processes that open a new store break each other's migration
+            _write_ahead(root / "mlflow.db")
+            mlflow.search_experiments(max_results=1)
+    client = mlflow.MlflowClient()
+    found = client.get_experiment_by_name(experiment)
+    if found and found.lifecycle_stage == "deleted":
+        client.restore_experiment(found.experiment_id)
+    return client, found.experiment_id if found else client.create_experiment(experiment, location)
+
+
+def _write_ahead(database: Path) -> None:
+    """Let `mlflow ui` read while a study writes; the file remembers it."""
+    connection = sqlite3.connect(database)
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.close()
+
+
+def _search(client: "MlflowClient", experiment_id: str, condition: str) -> "Iterator[Run]":
+    """All runs that meet the condition, the oldest first."""
+    token = None
+    while True:
+        page = client.search_runs([experiment_id], condition, order_by=["attributes.start_time"], page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def _flat(value: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+    """{"a": {"b": 1}} → ("a.b", 1), as `dvc params diff` names them."""
+    for key, inner in value.items():
+        if isinstance(inner, Mapping):
+            yield from _flat(inner, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", inner
+
+
+def _milliseconds(trial: Trial) -> int:
+    assert trial.optuna.datetime_complete is not None
+    return int(trial.optuna.datetime_complete.timestamp() * 1000)

@@ -1,0 +1,75 @@
+"""One trial, as a worker runs it: a pure function of its task. It writes nothing."""
+
+import time
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+from reprotune.cost import Cost, measure
+from reprotune.datasets import Split, StoredDataset
+from reprotune.models import Config
+from reprotune.pruners import Judge, Past
+from reprotune.training import Epoch, learning_curve, new_model
+
+
+@dataclass(frozen=True)
+class Task:
+    """All that the result depends on."""
+
+    number: int
+    config: Config
+    seed: int
+    dataset: Path
+    dataset_digest: str
+    pruner: str
+    past: tuple[Past, ...]
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a trial ended. `curve`: a point an epoch; `cost` is None if the model could not be built."""
+
+    state: Literal["COMPLETE", "PRUNED", "FAIL"]
+    curve: tuple[Epoch, ...]
+    cost: Cost | None
+    reason: str = ""  # why it was pruned or failed
+    seconds: float = 0.0
+    attrs: dict[str, Any] = field(default_factory=dict)  # the pruner's notes
+
+    @property
+    def accuracy(self) -> float | None:
+        """On valid, after the last epoch."""
+        return self.curve[-1].valid_accuracy if self.curve else None
+
+
+def run_trial(task: Task) -> Result:
+    """Train the config and judge it after every epoch. An error makes a FAIL with its reason, never an exception."""
+    started = time.perf_counter()
+    curve: list[Epoch] = []
+    cost = None
+    state: Literal["COMPLETE", "PRUNED", "FAIL"] = "COMPLETE"
+    reason = ""
+    judge = Judge(task.pruner, task.past, task.number)
+    try:
+        shape, classes, train, valid = _load(task.dataset, task.dataset_digest)
+        model = new_model(task.config, shape, classes, task.seed)
+        cost = measure(model, shape)
+        for epoch, point in enumerate(learning_curve(model, task.config, train, valid, task.seed), start=1):
+            curve.append(point)
+            # A trial that has reached its last epoch is complete: nothing would be saved.
+            if judge.should_prune(epoch, point.valid_accuracy) and epoch < task.config["epochs"]:
+                state, reason = "PRUNED", f"{task.pruner} after epoch {epoch}"
+                break
+    except Exception as error:
+        state, reason = "FAIL", " ".join(f"{type(error).__name__}: {error}".split())
+    return Result(state, tuple(curve), cost, reason, time.perf_counter() - started, judge.attrs)
+
+
+@lru_cache(maxsize=1)
+def _load(folder: Path, digest: str) -> tuple[tuple[int, int, int], int, Split, Split]:
+    """Kept between the trials of a worker; the digest makes another dataset in the same folder another entry."""
+    dataset = StoredDataset(folder)
+    if dataset.digest != digest:
+        raise RuntimeError(f"{folder}: holds dataset {dataset.digest[:12]}, not {digest[:12]}")
+    return dataset.shape, len(dataset.classes), dataset.load("train"), dataset.load("valid")

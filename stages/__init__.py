@@ -1,0 +1,1 @@
+"""The stages of dvc.yaml: `python -m stages.NAME`. Wiring only; the work is done in `reprotune`."""
