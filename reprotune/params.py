@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
-from ruamel.yaml import YAML, YAMLError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from reprotune.errors import Refused
 
@@ -32,7 +33,7 @@ class IntRange(Section):
     low: int
     high: int
     log: bool = False
-    step: int = Field(1, ge=1)
+    step: int = Field(default=1, ge=1)
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
@@ -45,7 +46,7 @@ class FloatRange(Section):
     low: float
     high: float
     log: bool = False
-    step: float | None = Field(None, gt=0)
+    step: float | None = Field(default=None, gt=0)
 
     @model_validator(mode="after")
     def _possible(self) -> Self:

@@ -34,7 +34,8 @@ def knee(points: Sequence[Point]) -> int:
 
 def hypervolume(points: Sequence[Point], reference: Point) -> float:
     """The share, 0 … 1, of the box between the reference point (highest cost, lowest accuracy) and the ideal
-    (no cost, accuracy 1) that the points dominate."""
+    (no cost, accuracy 1) that the points dominate.
+    """
     costliest, floor = reference
     area, reached = 0.0, floor
     for cost, accuracy in (points[i] for i in front(points)):

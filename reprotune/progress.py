@@ -14,13 +14,14 @@ class Progress:
         result = trial.result
         self._told += 1
         self._pruned += result.state == "PRUNED"
-        if result.state == "COMPLETE" and (not self._best or (result.accuracy or 0) > (self._best.result.accuracy or 0)):
+        if result.state == "COMPLETE" and (self._best is None or _accuracy(trial) > _accuracy(self._best)):
             self._best = trial
-        accuracy = f"accuracy {result.accuracy:.4f}" if result.accuracy is not None else result.reason
-        best = f"best {self._best.result.accuracy:.4f} (trial {self._best.number})" if self._best else "no best yet"
+        total = self._spec.n_trials
+        outcome = result.reason if result.state == "FAIL" else f"accuracy {_accuracy(trial):.4f}"
+        best = f"best {_accuracy(self._best):.4f} (trial {self._best.number})" if self._best else "no best yet"
         print(
-            f"[{self._told:>{len(str(self._spec.n_trials))}}/{self._spec.n_trials}] trial {trial.number:<4} {result.state:<8} "
-            f"epoch {len(result.curve):<3} {accuracy} | {best}, {self._pruned} pruned, {self._left(trial.elapsed)} left",
+            f"[{self._told:>{len(str(total))}}/{total}] {result.state:<8} epoch {len(result.curve):<3} {outcome} | "
+            f"{best}, {self._pruned} pruned, {self._left(trial.elapsed)} left",
             flush=True,
         )
 
@@ -30,3 +31,7 @@ class Progress:
         if self._spec.timeout is not None:
             left = min(left, max(0.0, self._spec.timeout - elapsed))
         return f"{int(left) // 60}:{int(left) % 60:02}"
+
+
+def _accuracy(trial: Trial) -> float:
+    return trial.result.accuracy or 0.0

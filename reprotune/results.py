@@ -31,18 +31,19 @@ def best(trials: Sequence[Trial]) -> Trial:
     return max(complete(trials), key=lambda trial: (trial.result.accuracy, -trial.number))
 
 
-def pareto_front(spec: Spec, trials: Sequence[Trial]) -> list[Trial]:
+def pareto_front(trials: Sequence[Trial]) -> list[Trial]:
     """The Pareto-optimal trials by rising cost."""
     candidates = complete(trials)
-    return [candidates[i] for i in pareto.front([point(spec, trial) for trial in candidates])]
+    return [candidates[i] for i in pareto.front([point(trial) for trial in candidates])]
 
 
-def best_configs(spec: Spec, front: Sequence[Trial]) -> dict[str, Trial]:
+def best_configs(front: Sequence[Trial]) -> dict[str, Trial]:
     """The front's ends and its knee (pareto.knee says which that is)."""
-    return {"most_accurate": front[-1], "cheapest": front[0], "knee": front[pareto.knee([point(spec, t) for t in front])]}
+    knee = pareto.knee([point(trial) for trial in front])
+    return {"most_accurate": front[-1], "cheapest": front[0], "knee": front[knee]}
 
 
-def point(spec: Spec, trial: Trial) -> pareto.Point:
+def point(trial: Trial) -> pareto.Point:
     """(cost, accuracy) of a complete trial."""
     values = cast("list[float]", trial.optuna.values)
     return (values[0], values[1])
@@ -96,17 +97,17 @@ def write_single_objective(folder: Path, spec: Spec, trials: Sequence[Trial]) ->
 
 def write_multi_objective(folder: Path, spec: Spec, trials: Sequence[Trial]) -> dict[str, Any]:
     """Write the files; return the content of metrics.json."""
-    front = pareto_front(spec, trials)
+    front = pareto_front(trials)
     columns = names(spec.space)
     write_trials(folder, spec, trials)
     header = ["number", "accuracy", "flops", "macs", "parameters", *(f"params.{name}" for name in columns)]
     rows = [as_config(trial) for trial in front]
     cells = ([*(row[key] for key in header[:5]), *(row["params"].get(name) for name in columns)] for row in rows)
     write_csv(folder / "pareto_front.csv", header, cells)
-    winners = best_configs(spec, front)
+    winners = best_configs(front)
     write_yaml(folder / "best_configs.yaml", {name: as_config(trial) for name, trial in winners.items()})
     reference = reference_point(spec)
-    volume = pareto.hypervolume([point(spec, trial) for trial in front], reference)
+    volume = pareto.hypervolume([point(trial) for trial in front], reference)
     metrics = {
         "best_accuracy": winners["most_accurate"].result.accuracy,
         "hypervolume": volume,
@@ -127,7 +128,7 @@ def series(spec: Spec, trials: Sequence[Trial]) -> dict[str, list[float]]:
     points: list[pareto.Point] = []
     for trial in trials:
         if trial.result.state == "COMPLETE":
-            points = [*points, point(spec, trial)]
+            points = [*points, point(trial)]
             points = [points[i] for i in pareto.front(points)]
         volumes.append(pareto.hypervolume(points, reference))
     return {"hypervolume_by_trial": volumes}

@@ -19,11 +19,9 @@ from reprotune.training import HYPERPARAMETERS
 Space = Mapping[str, Declared]
 
 # Every hyperparameter there is → what its values may be.
-_LEGAL = {"model": TypeAdapter(Literal[*MODELS])} | {
-    name: TypeAdapter(legal)
-    for legals in (HYPERPARAMETERS, *({model.layers: Count, **model.per_layer} for model in MODELS.values()))
-    for name, legal in legals.items()
-}
+_LEGAL: dict[str, Any] = {"model": Literal[tuple(MODELS)], **HYPERPARAMETERS}
+for _model in MODELS.values():
+    _LEGAL |= {_model.layers: Count, **_model.per_layer}
 
 
 def defaults(params: Params) -> Space:
@@ -124,10 +122,14 @@ def _check(space: Space, key: Callable[[str], str]) -> None:
             raise ParamsError(key(name), declared, f"unknown hyperparameter; known: {', '.join(_LEGAL)}")
         for value in values(declared):
             try:
-                _LEGAL[name].validate_python(value, strict=True)
+                TypeAdapter(_LEGAL[name]).validate_python(value, strict=True)
             except ValidationError as error:
-                raise ParamsError(key(name), value, error.errors()[0]["msg"].replace("Input should", "should")) from None
-    models = [MODELS[name] for name in values(space.get("model", ()))]
+                raise ParamsError(key(name), value, _allowed(error)) from None
+    models = [MODELS[name] for name in values(space["model"])] if "model" in space else []
     for name in ("model", *HYPERPARAMETERS, *(name for model in models for name in (model.layers, *model.per_layer))):
         if name not in space:
             raise ParamsError(key(name), None, "is missing, here and in the sections model and training")
+
+
+def _allowed(error: ValidationError) -> str:
+    return error.errors()[0]["msg"].replace("Input should", "should")

@@ -38,7 +38,7 @@ def _write(spec: Spec, trials: list[Trial], out: Path) -> dict[str, Any]:
     if spec.cost is None:
         plots.write_single_objective(out / "figures", trials)
         return results.write_single_objective(out, spec, trials)
-    plots.write_multi_objective(out / "figures", spec, trials, results.pareto_front(spec, trials))
+    plots.write_multi_objective(out / "figures", spec, trials, results.pareto_front(trials))
     return results.write_multi_objective(out, spec, trials)
 
 

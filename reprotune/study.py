@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import count
 from pathlib import Path
 from typing import Literal
@@ -21,7 +22,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from reprotune import bits
 from reprotune.artifacts import digest, file_digest
 from reprotune.datasets import StoredDataset
-from reprotune.journal import Journal
+from reprotune.journal import Direction, Journal
 from reprotune.models import Config
 from reprotune.params import MultiObjective, Params, ParamsError, StudyParams
 from reprotune.pruners import PRUNERS, Past
@@ -30,10 +31,13 @@ from reprotune.search_space import Space, complete, suggest
 from reprotune.trial import Result, Task, run_trial
 
 Objective = Literal["accuracy", "flops", "parameters"]
-DIRECTIONS: Mapping[Objective, str] = {"accuracy": "maximize", "flops": "minimize", "parameters": "minimize"}
+DIRECTIONS: Mapping[Objective, Direction] = {"accuracy": "maximize", "flops": "minimize", "parameters": "minimize"}
 
 # The modules whose change makes another study.
-_DECISIVE = ("cost", "datasets", "models", "pareto", "pruners", "samplers", "search_space", "study", "training", "trial")
+_DECISIVE = (
+    *("cost", "datasets", "models", "pareto", "pruners", "samplers"),
+    *("search_space", "study", "training", "trial"),
+)
 
 
 @dataclass(frozen=True)
@@ -58,18 +62,16 @@ class Spec:
         return self.objectives[0] if len(self.objectives) > 1 else None
 
     @property
-    def directions(self) -> list[str]:
+    def directions(self) -> list[Direction]:
         return [DIRECTIONS[objective] for objective in self.objectives]
 
-    @property
+    @cached_property
     def identity(self) -> str:
         """The digest of what determines the trials; two studies of one identity have the same trials."""
-        space = {name: d if isinstance(d, bool | int | float | str) else d.model_dump() for name, d in self.space.items()}
-        return digest(
-            [self.name, self.objectives, space, self.sampler, self.pruner, self.seed, self.window, self.first]
-            + [self.dataset.digest, bits.arithmetic()]
-            + [file_digest(Path(__file__).with_name(f"{module}.py")) for module in _DECISIVE]
-        )
+        space = {name: repr(declared) for name, declared in self.space.items()}
+        declared = [self.name, self.objectives, space, self.sampler, self.pruner, self.seed, self.window, self.first]
+        code = [file_digest(Path(__file__).with_name(f"{module}.py")) for module in _DECISIVE]
+        return digest([declared, self.dataset.digest, code, bits.arithmetic()])
 
     @property
     def journal(self) -> Path:

@@ -8,6 +8,7 @@ point that is logged again is the same point.
 import logging
 import os
 import sqlite3
+import subprocess
 import time
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -53,30 +54,31 @@ class ParentRun:
 
     @property
     def id(self) -> str:
-        return self._run.info.run_id
+        return str(self._run.info.run_id)
 
     def log_trial(self, spec: Spec, study: "Study", trial: Trial) -> None:
         """The nested run of a told trial: written by Optuna's callback, then its curve, cost and status added."""
-        import mlflow  # noqa: PLC0415
-        from optuna_integration import MLflowCallback  # noqa: PLC0415
+        import mlflow
+        from optuna_integration import MLflowCallback
 
         if trial.number in self._nested:
             return
         result, ended = trial.result, _milliseconds(trial)
-        tags = {"study": spec.identity[:12], "reason": result.reason}
+        tags = {"mlflow.parentRunId": self.id, "study": spec.identity[:12], "reason": result.reason}
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="MLflowCallback has been deprecated", category=FutureWarning)
             callback = MLflowCallback(
                 metric_name=list(spec.objectives),
                 create_experiment=False,
-                mlflow_kwargs={"nested": True, "run_name": f"trial {trial.number}", "tags": tags},
+                mlflow_kwargs={"run_name": f"trial {trial.number}", "tags": tags},
                 tag_trial_user_attrs=False,
             )
         callback(study, trial.optuna)
         run = mlflow.last_active_run()
         assert run is not None
         logged = spec.objectives if trial.optuna.values is not None else ()
-        final = {"accuracy": result.accuracy, **(result.cost._asdict() if result.cost else {}), "duration": result.seconds}
+        cost = result.cost._asdict() if result.cost else {}
+        final = {"accuracy": result.accuracy, **cost, "duration": result.seconds}
         points: list[Point] = [
             (name, value, epoch, ended)
             for epoch, at in enumerate(result.curve, start=1)
@@ -90,10 +92,10 @@ class ParentRun:
 
     def log_config(self, number: int, name: str, config: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
         """A nested run of the evaluation: one winner, its hyperparameters and its scores."""
-        import mlflow  # noqa: PLC0415
+        import mlflow
 
         if number not in self._nested:
-            with mlflow.start_run(run_name=name, nested=True, tags={"number": str(number)}):
+            with mlflow.start_run(run_name=name, tags={"mlflow.parentRunId": self.id, "number": str(number)}):
                 mlflow.log_params(dict(config))
                 mlflow.log_metrics(dict(metrics))
 
@@ -105,8 +107,9 @@ class ParentRun:
     def log_series(self, series: Mapping[str, Sequence[float]], trials: Sequence[Trial]) -> None:
         """Metrics with a value for each trial number."""
         times = [_milliseconds(trial) for trial in trials]
-        steps = range(len(times))
-        self._log(self.id, [(name, v, step, times[step]) for name, vs in series.items() for step, v in zip(steps, vs, strict=True)])
+        for name, values in series.items():
+            at = enumerate(zip(values, times, strict=True))
+            self._log(self.id, [(name, value, step, timestamp) for step, (value, timestamp) in at])
 
     def log_metrics(self, metrics: Mapping[str, float]) -> None:
         """Final values. One that is already there is not logged again."""
@@ -122,7 +125,7 @@ class ParentRun:
         self._client.log_artifacts(self.id, str(folder))
 
     def _log(self, run_id: str, points: Sequence[Point]) -> None:
-        from mlflow.entities import Metric  # noqa: PLC0415
+        from mlflow.entities import Metric
 
         metrics = [Metric(name, value, timestamp, step) for name, value, step, timestamp in points]
         for start in range(0, len(metrics), _BATCH):
@@ -135,25 +138,34 @@ def parent_run(experiment: str, identity: str, params: Mapping[str, Any]) -> Ite
 
     A DVC experiment (`dvc exp run`) has a run of its own, in the store of the repository that it started from.
     """
-    import mlflow  # noqa: PLC0415  (2 s, while the workers start)
+    import mlflow  # 2 s, while the workers start
+    from mlflow.entities import Param
+    from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT
 
     name = os.environ.get("DVC_EXP_NAME", "")
     key = f"{identity[:12]} {name}".strip()
     client, experiment_id = _open_store(experiment)
     mlflow.set_experiment(experiment_id=experiment_id)
-    found = next(_search(client, experiment_id, f"tags.key = '{key}'"), None)
-    with mlflow.start_run(
-        run_id=found.info.run_id if found else None,
-        run_name=f"{experiment} {key}",
-        tags={"key": key, "study": identity[:12], "dvc_experiment": name},
-    ) as run:
-        mlflow.log_params(dict(_flat(params)))
+    tags = {"key": key, "study": identity[:12], "dvc_experiment": name, MLFLOW_GIT_COMMIT: _git_commit()}
+    run = next(_search(client, experiment_id, f"tags.key = '{key}'"), None)
+    run = run or client.create_run(experiment_id, run_name=f"{experiment} {key}", tags=tags)
+    # Not `mlflow.start_run`: while a run is active, MLflow does not tell which one Optuna's callback made.
+    client.update_run(run.info.run_id, status="RUNNING")
+    status = "FAILED"
+    try:
+        client.log_batch(run.info.run_id, params=[Param(key, str(value)) for key, value in _flat(params)])
         yield ParentRun(client, run)
+        status = "FINISHED"
+    except KeyboardInterrupt:
+        status = "KILLED"
+        raise
+    finally:
+        client.set_terminated(run.info.run_id, status)
 
 
 def _open_store(experiment: str) -> "tuple[MlflowClient, str]":
     """(client, id of the experiment), in MLFLOW_TRACKING_URI or in MLflow's default places in the repository."""
-    import mlflow  # noqa: PLC0415
+    import mlflow
 
     for noisy in ("mlflow", "alembic"):  # each migration of a new database
         logging.getLogger(noisy).setLevel(logging.WARNING)
@@ -171,6 +183,11 @@ def _open_store(experiment: str) -> "tuple[MlflowClient, str]":
     if found and found.lifecycle_stage == "deleted":
         client.restore_experiment(found.experiment_id)
     return client, found.experiment_id if found else client.create_experiment(experiment, location)
+
+
+def _git_commit() -> str:
+    found = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)  # noqa: S607
+    return found.stdout.strip()
 
 
 def _write_ahead(database: Path) -> None:

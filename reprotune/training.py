@@ -65,10 +65,10 @@ def fit(model: nn.Module, config: Config, train: Split, seed: int) -> Iterator[f
     for _ in range(config["epochs"]):
         model.train()
         total = torch.zeros(())
-        for batch in torch.randperm(examples).split(config["batch_size"]):
+        for batch in torch.split(torch.randperm(examples), config["batch_size"]):
             loss = F.cross_entropy(model(pixels(train.images[batch])), train.labels[batch])
             optimizer.zero_grad()
-            loss.backward()
+            torch.autograd.backward(loss)
             optimizer.step()
             total += loss.detach() * len(batch)
         yield total.item() / examples
@@ -79,7 +79,8 @@ def score(model: nn.Module, split: Split) -> tuple[float, float]:
     """(mean cross entropy in nats, share of examples classified correctly)."""
     model.eval()
     loss, correct, examples = 0.0, 0, len(split.labels)
-    for images, labels in zip(split.images.split(_VALID_BATCH), split.labels.split(_VALID_BATCH), strict=True):
+    batches = (torch.split(tensor, _VALID_BATCH) for tensor in split)
+    for images, labels in zip(*batches, strict=True):
         logits = model(pixels(images))
         loss += F.cross_entropy(logits, labels, reduction="sum").item()
         correct += int((logits.argmax(dim=1) == labels).sum())

@@ -2,12 +2,11 @@
 
 import time
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
 from reprotune.cost import Cost, measure
-from reprotune.datasets import Split, StoredDataset
+from reprotune.datasets import open_dataset
 from reprotune.models import Config
 from reprotune.pruners import Judge, Past
 from reprotune.training import Epoch, learning_curve, new_model
@@ -52,9 +51,10 @@ def run_trial(task: Task) -> Result:
     reason = ""
     judge = Judge(task.pruner, task.past, task.number)
     try:
-        shape, classes, train, valid = _load(task.dataset, task.dataset_digest)
-        model = new_model(task.config, shape, classes, task.seed)
-        cost = measure(model, shape)
+        dataset = open_dataset(task.dataset, task.dataset_digest)
+        train, valid = dataset.load("train"), dataset.load("valid")
+        model = new_model(task.config, dataset.shape, len(dataset.classes), task.seed)
+        cost = measure(model, dataset.shape)
         for epoch, point in enumerate(learning_curve(model, task.config, train, valid, task.seed), start=1):
             curve.append(point)
             # A trial that has reached its last epoch is complete: nothing would be saved.
@@ -64,12 +64,3 @@ def run_trial(task: Task) -> Result:
     except Exception as error:
         state, reason = "FAIL", " ".join(f"{type(error).__name__}: {error}".split())
     return Result(state, tuple(curve), cost, reason, time.perf_counter() - started, judge.attrs)
-
-
-@lru_cache(maxsize=1)
-def _load(folder: Path, digest: str) -> tuple[tuple[int, int, int], int, Split, Split]:
-    """Kept between the trials of a worker; the digest makes another dataset in the same folder another entry."""
-    dataset = StoredDataset(folder)
-    if dataset.digest != digest:
-        raise RuntimeError(f"{folder}: holds dataset {dataset.digest[:12]}, not {digest[:12]}")
-    return dataset.shape, len(dataset.classes), dataset.load("train"), dataset.load("valid")

@@ -17,7 +17,8 @@ def main() -> None:
     studies = {name: read_json(RESULTS / name / "metrics.json") for name in ("single_objective", "multi_objective")}
     print()
     for name, metrics in studies.items():
-        print(f"{name}: {metrics['trials']} trials, {metrics['pruned']} pruned, {metrics['failed']} failed, ended by {metrics['stopped_by']}")
+        counts = f"{metrics['trials']} trials, {metrics['pruned']} pruned, {metrics['failed']} failed"
+        print(f"{name}: {counts}, ended by {metrics['stopped_by']}")
     print(f"best config: {', '.join(f'{name} {_short(value)}' for name, value in best['params'].items())}")
     print()
     print(f"{'':<14}{'trial':>6}{'valid accuracy':>16}{'test accuracy':>22}{'FLOPs':>12}{'parameters':>12}")
@@ -29,7 +30,8 @@ def main() -> None:
             f"{score['mean']:>12.4f} ± {score['std']:.4f}{scores[name]['flops']:>12,}{scores[name]['parameters']:>12,}"
         )
     gained = scores["best"]["test_accuracy"]["mean"] - scores["default"]["test_accuracy"]["mean"]
-    print(f"\nThe search bought {100 * gained:+.2f} points of test accuracy over the untuned default (mean of {score['n']} seeds).")
+    print(f"\nOver the untuned default, the search bought {100 * gained:+.2f} points of test accuracy", end=" ")
+    print(f"(mean of {score['n']} seeds).")
     print("Files: results/. Every trial: `make ui` or `mlflow ui`, then http://127.0.0.1:5000")
 
 

@@ -10,9 +10,8 @@ PACKAGES = ("reprotune", "stages")
 def imports(path: Path) -> set[str]:
     """Dotted names that a file imports, wherever in it, except for types alone."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    typing_only = {
-        node for block in ast.walk(tree) if _is_type_checking(block) for child in block.body for node in ast.walk(child)
-    }
+    blocks = [node for node in ast.walk(tree) if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
+    typing_only = {node for block in blocks for child in block.body for node in ast.walk(child)}
     found: set[str] = set()
     for node in ast.walk(tree):
         if node in typing_only:
@@ -22,10 +21,6 @@ def imports(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             found |= {f"{node.module}.{alias.name}" for alias in node.names}
     return found
-
-
-def _is_type_checking(node: ast.AST) -> bool:
-    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
 
 
 def modules(path: Path) -> set[Path]:

@@ -1,0 +1,88 @@
+"""A small dataset and a small study that the tests share."""
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Executor, Future
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from reprotune import datasets, engine, journal, params, study
+from reprotune.datasets import Arrays, Dataset, StoredDataset
+from reprotune.params import Data, Execution, Params
+
+ROOT = Path(__file__).parents[1]
+
+
+def blobs(_mirror: str | None = None) -> tuple[Arrays, None]:
+    """400 images of 8 × 8 in 4 classes: noise, and one bright quarter that says the class."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(4), 100)
+    images = rng.integers(0, 200, (400, 1, 8, 8), dtype=np.uint8)
+    for image, label in zip(images, labels, strict=True):
+        row, column = 4 * (label // 2), 4 * (label % 2)
+        image[0, row : row + 4, column : column + 4] += np.uint8(55)
+    return Arrays(images, labels.astype(np.int64)), None
+
+
+@pytest.fixture(scope="session")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoredDataset]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(datasets.DATASETS, "blobs", Dataset(blobs, valid=80, test=80, classes=tuple("abcd")))
+        folder = tmp_path_factory.mktemp("data") / "blobs"
+        datasets.download(Data(dataset="blobs", mirror=None, train_examples=None, valid_examples=None), 0, folder)
+        yield StoredDataset(folder)
+
+
+SPACE: Mapping[str, Any] = {
+    "layers": {"type": "int", "low": 1, "high": 2},
+    "width": {"type": "int", "low": 2, "high": 8},
+    "optimizer": {"type": "categorical", "choices": ["Adam", "SGD"]},
+    "lr": {"type": "float", "low": 1e-4, "high": 1e-1, "log": True},
+    "epochs": {"type": "int", "low": 2, "high": 4},
+    "batch_size": 64,
+}
+
+
+def make_params(**changes: Any) -> Params:
+    """The project's params.yaml with a small search space; `single_objective__pruner="none"` changes one key."""
+    content = params.load(ROOT / "params.yaml").model_dump()
+    content["execution"]["window"] = 4
+    for name in ("single_objective", "multi_objective"):
+        content[name] |= {"search_space": SPACE, "n_trials": 12, "timeout": None}
+    for path, value in changes.items():
+        *sections, key = path.split("__")
+        target = content
+        for section in sections:
+            target = target[section]
+        target[key] = value
+    return Params.model_validate(content)
+
+
+class InlineExecutor(Executor):
+    """Runs a task when it is submitted, in this process."""
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> "Future[Any]":
+        future: Future[Any] = Future()
+        future.set_result(fn(*args, **kwargs))
+        return future
+
+
+@pytest.fixture(scope="session")
+def pools() -> Iterator[Mapping[int, Executor]]:
+    """Number of workers → executor."""
+    executions = {n: Execution(engine="local", workers=n, window=4, scheduler=None) for n in (1, 3)}
+    with engine.started(executions[1]) as one, engine.started(executions[3]) as three:
+        yield {1: one, 3: three}
+
+
+def run(spec: study.Spec, folder: Path, executor: Executor | None = None) -> list[study.Trial]:
+    """The whole study, with its journal in `folder`."""
+    with journal.opened(folder / spec.journal, spec.directions, lambda _: False) as opened:
+        return list(study.run(spec, opened, executor or InlineExecutor()))
+
+
+def facts(trials: list[study.Trial]) -> list[tuple[Any, ...]]:
+    """All of a trial but the time that it took."""
+    return [(t.number, t.config, t.result.state, t.result.curve, t.result.cost, t.result.reason) for t in trials]

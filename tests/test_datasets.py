@@ -1,0 +1,94 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import blobs
+
+from reprotune import datasets
+from reprotune.datasets import Dataset, StoredDataset
+from reprotune.errors import Refused
+from reprotune.params import Data
+
+
+def data(**changes: object) -> Data:
+    return Data.model_validate(
+        {"dataset": "mnist_5k", "mirror": None, "train_examples": None, "valid_examples": None} | changes
+    )
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> StoredDataset:
+    folder = tmp_path_factory.mktemp("digits")
+    datasets.download(data(), 0, folder)
+    return StoredDataset(folder)
+
+
+def test_the_real_digits(digits: StoredDataset) -> None:
+    sizes = {"train": 3500, "valid": 750, "test": 750}
+    seen = set()
+    for name, size in sizes.items():
+        split = digits.load(name)  # type: ignore[arg-type]
+        assert split.images.shape == (size, 1, 28, 28)
+        assert split.images.dtype == torch.uint8
+        assert split.images.max() == 255
+        assert torch.bincount(split.labels).tolist() == [size // 10] * 10
+        seen |= {image.numpy().tobytes() for image in split.images}
+    assert len(seen) > 4990  # all but a few twins of the 5,000 are in exactly one split
+    assert digits.classes == tuple("0123456789")
+
+
+def test_the_same_seed_gives_the_same_digest(digits: StoredDataset, tmp_path: Path) -> None:
+    datasets.download(data(), 0, tmp_path / "again")
+    datasets.download(data(), 1, tmp_path / "other")
+    assert StoredDataset(tmp_path / "again").digest == digits.digest
+    assert StoredDataset(tmp_path / "other").digest != digits.digest
+
+
+def test_a_part_is_stratified(tmp_path: Path) -> None:
+    datasets.download(data(train_examples=500, valid_examples=50), 0, tmp_path)
+    stored = StoredDataset(tmp_path)
+    assert torch.bincount(stored.load("train").labels).tolist() == [50] * 10
+    assert torch.bincount(stored.load("valid").labels).tolist() == [5] * 10
+    assert len(stored.load("test").labels) == 750
+
+
+@pytest.mark.parametrize(("count", "allowed"), [(5, "from 10 to 3490"), (3499, "from 10 to 3490"), (9999, "3490")])
+def test_an_impossible_part_is_refused(tmp_path: Path, count: int, allowed: str) -> None:
+    with pytest.raises(
+        Refused, match=f"data.train_examples = {count}: must be {'from 10' if count < 9999 else ''}"
+    ) as e:
+        datasets.download(data(train_examples=count), 0, tmp_path)
+    assert allowed in str(e.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_dataset_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match=r"data.dataset = 'imagenet': must be one of mnist_5k"):
+        datasets.download(data(dataset="imagenet"), 0, tmp_path)
+
+
+def test_an_official_test_set_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    everything, _ = blobs()
+    official = everything.take(np.arange(0, 400, 10))
+    fetched = Dataset(lambda _: (everything, official), valid=80, test=0, classes=tuple("abcd"))
+    monkeypatch.setitem(datasets.DATASETS, "official", fetched)
+    datasets.download(data(dataset="official"), 0, tmp_path)
+    test = StoredDataset(tmp_path).load("test")
+    assert np.array_equal(test.images.numpy(), official.images)
+    assert len(StoredDataset(tmp_path).load("train").labels) == 320
+
+
+def test_a_damaged_file_is_found(tmp_path: Path) -> None:
+    datasets.download(data(train_examples=100), 0, tmp_path)
+    StoredDataset(tmp_path).verify()
+    with (tmp_path / "train_images.npy").open("r+b") as file:
+        file.seek(-1, 2)
+        file.write(b"\x07")
+    with pytest.raises(Refused, match=r"train_images.npy: is damaged"):
+        StoredDataset(tmp_path).verify()
+
+
+def test_a_folder_without_a_dataset(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="holds no dataset"):
+        StoredDataset(tmp_path)

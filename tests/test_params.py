@@ -1,0 +1,106 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import ROOT, make_params
+from ruamel.yaml import YAML
+
+from reprotune import params, search_space, study
+from reprotune.errors import Refused
+
+TEXT = (ROOT / "params.yaml").read_text()
+LR = "search_space.lr"
+
+
+def test_the_projects_params_are_accepted() -> None:
+    study.check(params.load(ROOT / "params.yaml"))
+
+
+# key, the value that replaces it, and what the one line must say of it
+REFUSED = [
+    ("sede", 1, "unknown key; known here: seed, data, model"),
+    ("seed", -1, "seed = -1: should be greater than or equal to 0"),
+    ("seed", True, "seed = True: should be a valid integer"),
+    ("seed", 1.5, "seed = 1.5: should be a valid integer"),
+    ("single_objective.n_trials", 0, "single_objective.n_trials = 0: should be greater than or equal to 1"),
+    ("single_objective.n_trials", "many", "single_objective.n_trials = 'many': should be a valid integer"),
+    ("single_objective.timeout", -5, "single_objective.timeout = -5: should be greater than 0"),
+    ("single_objective.timeout", float("nan"), "single_objective.timeout = nan: should be a finite number"),
+    ("single_objective.trials", 5, "single_objective.trials = 5: unknown key; known here: n_trials, timeout"),
+    ("single_objective.sampler", "tpx", "single_objective.sampler = 'tpx': must be one of tpe, random"),
+    ("single_objective.pruner", "mean", "single_objective.pruner = 'mean': must be one of none, median"),
+    ("multi_objective.sampler", "cmaes", "multi_objective.sampler = 'cmaes': must be one of tpe, random, nsga2, gp"),
+    ("multi_objective.pruner", "median", "multi_objective.pruner = 'median': must be one of none"),
+    ("multi_objective.minimize", "loss", "multi_objective.minimize = 'loss': should be 'flops' or 'parameters'"),
+    ("execution.window", 0, "execution.window = 0: should be greater than or equal to 1"),
+    ("execution.workers", "all", "execution.workers"),
+    ("data.train_examples", 0, "data.train_examples = 0: should be greater than or equal to 1"),
+    ("evaluate.seeds", 0, "evaluate.seeds = 0"),
+    ("model.model", "rnn", "model.model = 'rnn': should be 'mlp' or 'cnn'"),
+    ("model.width", 0, "model.width = 0: should be greater than or equal to 1"),
+    ("model.depth", 3, "model.depth = 3: unknown hyperparameter; known: model, optimizer"),
+    ("training.optimizer", "adam", "training.optimizer = 'adam': should be 'Adam', 'RMSprop' or 'SGD'"),
+    ("training.lr", 0.0, "training.lr = 0.0: should be greater than 0"),
+    (f"single_objective.{LR}", {"type": "flat"}, "a plain value, or a mapping whose type is int, float or categorical"),
+    (f"single_objective.{LR}", {"low": 1.0, "high": 2.0}, "a plain value, or a mapping whose type is"),
+    (f"single_objective.{LR}", {"type": "float", "low": 1.0}, f"single_objective.{LR}.high = '': Field required"),
+    (f"single_objective.{LR}", {"type": "float", "low": 2.0, "high": 1.0}, "low must not be above high"),
+    (f"single_objective.{LR}", {"type": "float", "low": 0.0, "high": 1.0, "log": True}, "must have low above 0"),
+    (f"single_objective.{LR}", {"type": "float", "low": 0.0, "high": 1.0}, f"{LR} = 0.0: should be greater than 0"),
+    (f"single_objective.{LR}", {"type": "float", "low": 1.0, "high": float("inf")}, "should be a finite number"),
+    (f"single_objective.{LR}", {"type": "float", "low": 1, "high": 2, "step": 0}, "should be greater than 0"),
+    (f"single_objective.{LR}", {"type": "float", "low": 1, "high": 2, "log": True, "step": 0.1}, "cannot have a step"),
+    (f"single_objective.{LR}", {"type": "float", "low": 1, "high": 2, "by": 1}, "unknown key; known here: type, low"),
+    ("single_objective.search_space.epochs", {"type": "int", "low": 1.5, "high": 2}, "should be a valid integer"),
+    ("single_objective.search_space.epochs", {"type": "int", "low": 0, "high": 2}, "epochs = 0: should be greater"),
+    ("single_objective.search_space.dropout", 1.0, "dropout = 1.0: should be less than 1"),
+    ("single_objective.search_space.optimizer", {"type": "categorical", "choices": []}, "at least 1 item"),
+    ("single_objective.search_space.optimizer", {"type": "categorical", "choices": ["SGD", "SGD"]}, "must differ"),
+    ("single_objective.search_space.optimizer", {"type": "categorical", "choices": ["Lion"]}, "'Adam', 'RMSprop' or"),
+    ("single_objective.search_space.speed", 3, "unknown hyperparameter; known: model"),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "line"), REFUSED)
+def test_bad_values_are_refused_in_one_line(tmp_path: Path, key: str, value: Any, line: str) -> None:
+    content = YAML(typ="safe").load(TEXT)
+    *sections, last = key.split(".")
+    target = content
+    for section in sections:
+        target = target[section]
+    target[last] = value
+    with (tmp_path / "params.yaml").open("w") as file:
+        YAML(typ="safe").dump(content, file)
+    with pytest.raises(Refused) as refused:
+        study.check(params.load(tmp_path / "params.yaml"))
+    assert line in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert key in str(refused.value)
+
+
+def test_a_missing_hyperparameter_is_named() -> None:
+    chosen = make_params()
+    del chosen.training["lr"]
+    with pytest.raises(Refused, match=r"model.lr = None: is missing, here and in the sections model and training"):
+        search_space.default_config(chosen)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("seed: [1", "is not YAML"),
+        (TEXT + "\nseed: 1\n", "duplicate key"),
+        ("", "the whole file = None"),
+        ("- 1", "the whole file"),
+    ],
+)
+def test_a_file_that_is_no_params_file(tmp_path: Path, text: str, line: str) -> None:
+    (tmp_path / "params.yaml").write_text(text)
+    with pytest.raises(Refused, match=line) as refused:
+        params.load(tmp_path / "params.yaml")
+    assert "\n" not in str(refused.value)
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="cannot be read"):
+        params.load(tmp_path / "params.yaml")

@@ -1,0 +1,42 @@
+"""A worker's pruner decides what Optuna's own would decide in a study that holds the same trials."""
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from reprotune.pruners import PRUNERS, Judge, Past
+
+CURVES = [[0.1 * ((7 * trial + 3 * epoch) % 10) for epoch in range(1, 10)] for trial in range(20)]
+
+
+@pytest.mark.parametrize("name", PRUNERS)
+def test_the_same_decisions_as_optunas_study(name: str) -> None:
+    study = optuna.create_study(study_name="reprotune", direction="maximize", pruner=PRUNERS[name]())
+    past: list[Past] = []
+    pruned = 0
+    for number, curve in enumerate(CURVES):
+        trial = study.ask()
+        judge = Judge(name, past, number)
+        for epoch, accuracy in enumerate(curve, start=1):
+            trial.report(accuracy, epoch)
+            expected = trial.should_prune()
+            assert judge.should_prune(epoch, accuracy) == expected
+            if expected:
+                break
+        state = TrialState.PRUNED if expected else TrialState.COMPLETE
+        pruned += expected
+        study.tell(trial, None if expected else curve[-1], state=state)
+        past.append(Past(state.name, tuple(curve[:epoch]), judge.attrs))
+    assert (pruned > 0) == (name != "none")
+
+
+def test_trials_asked_but_not_told_only_hold_their_numbers() -> None:
+    past = [Past("COMPLETE", (0.9, 0.9), {})] * 6
+    assert Judge("median", past, number=6).should_prune(1, 0.5)
+    assert Judge("median", past, number=10).should_prune(1, 0.5)
+    assert not Judge("median", past, number=10).should_prune(1, 0.95)
+
+
+def test_a_failed_trial_is_no_measure() -> None:
+    past = [Past("FAIL", (0.9,), {})] * 20
+    assert not Judge("median", past, number=20).should_prune(1, 0.1)

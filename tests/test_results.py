@@ -1,0 +1,142 @@
+"""A study's files: what they hold, and that equal trials give equal bytes."""
+
+from concurrent.futures import Executor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from conftest import make_params, run
+
+from reprotune import artifacts, plots, results, study
+from reprotune.datasets import StoredDataset
+from reprotune.errors import Refused
+from reprotune.study import Spec, Trial
+
+Finished = tuple[Spec, list[Trial]]
+
+
+@pytest.fixture(scope="module")
+def single(dataset: StoredDataset, tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    declared = study.spec(make_params(single_objective__n_trials=20), "single_objective", dataset)
+    return declared, run(declared, tmp_path_factory.mktemp("single"))
+
+
+@pytest.fixture(scope="module")
+def multi(dataset: StoredDataset, tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    declared = study.spec(make_params(multi_objective__n_trials=20), "multi_objective", dataset)
+    return declared, run(declared, tmp_path_factory.mktemp("multi"))
+
+
+def test_single_objective_files(single: Finished, tmp_path: Path) -> None:
+    declared, trials = single
+    metrics = results.write_single_objective(tmp_path, declared, trials)
+    rows = artifacts.read_csv(tmp_path / "trials.csv")
+    points = artifacts.read_csv(tmp_path / "learning_curves.csv")
+    best = artifacts.read_yaml(tmp_path / "best_config.yaml")
+
+    assert list(rows[0])[:7] == ["number", "state", "accuracy", "flops", "macs", "parameters", "epochs"]
+    assert [int(row["number"]) for row in rows] == list(range(20))
+    states = [row["state"] for row in rows]
+    assert (metrics["complete"], metrics["pruned"]) == (states.count("COMPLETE"), states.count("PRUNED"))
+    assert states.count("PRUNED") > 0
+    for row, trial in zip(rows, trials, strict=True):
+        own = [point for point in points if point["trial"] == row["number"]]
+        assert [int(point["epoch"]) for point in own] == list(range(1, int(row["epochs"]) + 1))
+        assert float(own[-1]["valid_accuracy"]) == float(row["accuracy"]) == trial.result.accuracy
+        assert int(row["flops"]) == 2 * int(row["macs"])
+        assert (row["state"] == "COMPLETE") == (row["epochs"] == row["params.epochs"])
+        assert row["reason"] == (f"median after epoch {row['epochs']}" if row["state"] == "PRUNED" else "")
+        assert row["params.width_2"] == str(trial.config.get("width_2", ""))
+
+    complete = [float(row["accuracy"]) for row in rows if row["state"] == "COMPLETE"]
+    assert best["accuracy"] == max(complete) == metrics["best_accuracy"]
+    assert trials[best["number"]].config == best["params"]
+    assert artifacts.read_json(tmp_path / "metrics.json") == metrics
+    assert (metrics["stopped_by"], metrics["trials"]) == ("n_trials", 20)
+    assert metrics["epochs"] == len(points)
+
+
+def test_multi_objective_files(multi: Finished, tmp_path: Path) -> None:
+    declared, trials = multi
+    metrics = results.write_multi_objective(tmp_path, declared, trials)
+    rows = artifacts.read_csv(tmp_path / "trials.csv")
+    front = artifacts.read_csv(tmp_path / "pareto_front.csv")
+    winners = artifacts.read_yaml(tmp_path / "best_configs.yaml")
+
+    points = {row["number"]: (int(row["flops"]), float(row["accuracy"])) for row in rows}
+    optimal = {
+        number
+        for number, (cost, accuracy) in points.items()
+        if not any(c <= cost and a >= accuracy and (c, a) != (cost, accuracy) for c, a in points.values())
+    }
+    assert {row["number"] for row in front} == optimal
+    assert [int(row["flops"]) for row in front] == sorted(int(row["flops"]) for row in front)
+    assert metrics["pareto_optimal"] == len(front)
+    assert list(winners) == ["most_accurate", "cheapest", "knee"]
+    assert winners["most_accurate"]["number"] == int(front[-1]["number"])
+    assert winners["cheapest"]["number"] == int(front[0]["number"])
+    assert all(trials[winner["number"]].config == winner["params"] for winner in winners.values())
+    assert metrics["hypervolume_reference"] == {"flops": 2 * (64 * 8 + 8 * 8 + 8 * 4), "accuracy": 0.0}
+
+    volumes = results.series(declared, trials)["hypervolume_by_trial"]
+    assert volumes[-1] == pytest.approx(metrics["hypervolume"])
+    assert volumes == sorted(volumes)
+    assert len(volumes) == 20
+
+
+def test_the_bytes_do_not_depend_on_workers(
+    single: Finished, multi: Finished, pools: dict[int, Executor], tmp_path: Path
+) -> None:
+    for declared, trials in (single, multi):
+        again = run(declared, tmp_path / declared.name, pools[3])
+        a, b = tmp_path / declared.name / "a", tmp_path / declared.name / "b"
+        for folder, these in ((a, trials), (b, again)):
+            if declared.cost:
+                results.write_multi_objective(folder, declared, these)
+                plots.write_multi_objective(folder, declared, these, results.pareto_front(these))
+            else:
+                results.write_single_objective(folder, declared, these)
+                plots.write_single_objective(folder, these)
+        files = sorted(path.name for path in a.iterdir())
+        assert len(files) == (8 if declared.cost else 6)
+        for name in files:
+            assert (a / name).read_bytes() == (b / name).read_bytes()
+
+
+def test_a_shorter_study_has_the_first_rows(single: Finished, tmp_path: Path) -> None:
+    declared, trials = single
+    results.write_single_objective(tmp_path / "long", declared, trials)
+    results.write_single_objective(tmp_path / "short", replace(declared, n_trials=9), trials[:9])
+    long, short = ((tmp_path / name / "trials.csv").read_text().splitlines() for name in ("long", "short"))
+    assert short == long[:10]
+
+
+def test_a_timeout_is_told(single: Finished, tmp_path: Path) -> None:
+    declared, trials = single
+    assert results.write_single_objective(tmp_path, declared, trials[:9])["stopped_by"] == "timeout"
+
+
+def test_the_first_of_equals_is_best(single: Finished) -> None:
+    _, trials = single
+    best = results.best(trials)
+    assert best.number == min(t.number for t in results.complete(trials) if t.result.accuracy == best.result.accuracy)
+    assert results.best([best, replace(best, number=best.number - 1)]).number == best.number - 1
+
+
+def test_no_complete_trial_is_refused_with_the_reasons(single: Finished) -> None:
+    _, trials = single
+    failed = replace(trials[0], result=replace(trials[0].result, state="FAIL", reason="Diverged: loss became nan"))
+    with pytest.raises(Refused, match="none of the 1 trials is complete: Diverged"):
+        results.best([failed])
+    with pytest.raises(Refused, match="none of the 0 trials is complete"):
+        results.pareto_front([])
+
+
+@pytest.mark.parametrize("figure", ["optimization_history", "learning_curves", "pareto_front"])
+def test_figures_have_titles_and_units(multi: Finished, tmp_path: Path, figure: str) -> None:
+    declared, trials = multi
+    plots.write_multi_objective(tmp_path, declared, trials, results.pareto_front(trials))
+    text = (tmp_path / f"{figure}.svg").read_text()
+    assert "<svg" in text
+    assert "validation accuracy" in text
+    assert "<dc:date>" not in text

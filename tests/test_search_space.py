@@ -1,0 +1,81 @@
+from typing import Any
+
+import optuna
+import pytest
+from conftest import make_params
+
+from reprotune import search_space
+from reprotune.params import Categorical, FloatRange, IntRange
+
+BOTH: search_space.Space = {
+    "model": Categorical(type="categorical", choices=("mlp", "cnn")),
+    "layers": IntRange(type="int", low=1, high=3),
+    "width": IntRange(type="int", low=4, high=8, step=2),
+    "channels": 5,
+    "lr": FloatRange(type="float", low=1e-3, high=1e-1, log=True),
+}
+
+
+def suggested(space: search_space.Space, n: int) -> list[dict[str, Any]]:
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    return [dict(search_space.suggest(study.ask(), space)) for _ in range(n)]
+
+
+def test_only_the_chosen_models_parts_are_suggested() -> None:
+    space = search_space.complete(make_params(), BOTH, "single_objective")
+    configs = suggested(space, 40)
+    training = {"model", "optimizer", "lr", "batch_size", "epochs"}
+    assert {config["model"] for config in configs} == {"mlp", "cnn"}
+    assert {config.get("layers") for config in configs if config["model"] == "mlp"} == {1, 2, 3}
+    for config in configs:
+        layers = config["layers" if config["model"] == "mlp" else "blocks"]
+        own = ("width", "dropout") if config["model"] == "mlp" else ("channels", "dropout")
+        numbered = {f"{name}_{layer}" for name in own for layer in range(1, layers + 1)}
+        count = {"layers" if config["model"] == "mlp" else "blocks"}
+        assert set(config) == training | numbered | count
+        assert all(config[f"channels_{i}"] == 5 for i in range(1, layers + 1) if config["model"] == "cnn")
+        assert search_space.contains(space, config)
+        assert set(config) <= set(search_space.names(space))
+
+
+@pytest.mark.parametrize(
+    ("change", "inside"),
+    [
+        ({"width_1": 6}, True),
+        ({"width_1": 5}, False),  # off the step
+        ({"width_1": 10}, False),
+        ({"lr": 0.1}, True),
+        ({"lr": 0.2}, False),
+        ({"optimizer": "SGD"}, False),  # fixed by the defaults to Adam
+        ({"layers": 2}, False),  # lacks width_2
+        ({"width_2": 6}, False),  # has a layer too many
+        ({"model": "cnn"}, False),
+    ],
+)
+def test_contains(change: dict[str, Any], inside: bool) -> None:
+    space = search_space.complete(make_params(), BOTH, "single_objective")
+    config = {"model": "mlp", "layers": 1, "width_1": 4, "dropout_1": 0.2, "optimizer": "Adam", "lr": 0.01}
+    config |= {"batch_size": 64, "epochs": 10}
+    assert search_space.contains(space, config)
+    assert search_space.contains(space, config | change) is inside
+
+
+def test_the_default_config_has_a_value_for_each_layer() -> None:
+    config = search_space.default_config(make_params())
+    model = {"model": "mlp", "layers": 2, "width_1": 64, "width_2": 64, "dropout_1": 0.2, "dropout_2": 0.2}
+    assert config == model | {"optimizer": "Adam", "lr": 0.001, "batch_size": 64, "epochs": 10}
+
+
+def test_largest_is_the_highest_of_everything() -> None:
+    space = search_space.complete(make_params(), BOTH, "single_objective")
+    mlp, cnn = search_space.largest(space)
+    assert (mlp["layers"], mlp["width_3"], mlp["lr"]) == (3, 8, 0.1)
+    assert (cnn["blocks"], cnn["channels_2"]) == (2, 5)
+
+
+def test_a_fixed_value_is_recorded_like_a_searched_one() -> None:
+    study = optuna.create_study()
+    trial = study.ask()
+    config = search_space.suggest(trial, search_space.complete(make_params(), {"epochs": 7}, "single_objective"))
+    assert config["epochs"] == 7
+    assert trial.params == config

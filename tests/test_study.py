@@ -1,0 +1,202 @@
+"""The in-order window: one contract over every sampler and every pruner."""
+
+from concurrent.futures import Executor, Future
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import InlineExecutor, facts, make_params, run
+
+from reprotune import bits, journal, study
+from reprotune.datasets import StoredDataset
+from reprotune.errors import Refused
+from reprotune.pruners import PRUNERS
+from reprotune.samplers import SAMPLERS, SINGLE_OBJECTIVE_ONLY
+from reprotune.study import Spec
+
+CONTRACT = (
+    [("single_objective", sampler, "median") for sampler in SAMPLERS]
+    + [("single_objective", "random", pruner) for pruner in PRUNERS if pruner != "median"]
+    + [("multi_objective", sampler, "none") for sampler in SAMPLERS if sampler not in SINGLE_OBJECTIVE_ONLY]
+)
+
+
+def spec(dataset: StoredDataset, name: str = "single_objective", **changes: Any) -> Spec:
+    return study.spec(make_params(**{f"{name}__{key}": value for key, value in changes.items()}), name, dataset)
+
+
+class Backwards(Executor):
+    """Finishes the open tasks in the reverse order of their submission, as late as it can."""
+
+    def __init__(self) -> None:
+        self._open: list[tuple[Future[Any], Any]] = []
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Lazy(self)
+        self._open.append((future, lambda: fn(*args, **kwargs)))
+        return future
+
+    def finish_all(self) -> None:
+        while self._open:
+            future, call = self._open.pop()
+            future.set_result(call())
+
+
+class Lazy(Future[Any]):
+    def __init__(self, executor: Backwards) -> None:
+        super().__init__()
+        self._executor = executor
+
+    def result(self, timeout: float | None = None) -> Any:
+        self._executor.finish_all()
+        return super().result(timeout)
+
+
+class Killed(BaseException):
+    pass
+
+
+class Dying(InlineExecutor):
+    """Kills the coordinator at its n-th submission."""
+
+    def __init__(self, after: int) -> None:
+        self._left = after
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        self._left -= 1
+        if self._left < 0:
+            raise Killed
+        return super().submit(fn, *args, **kwargs)
+
+
+@pytest.mark.parametrize(("name", "sampler", "pruner"), CONTRACT)
+def test_contract(
+    name: str, sampler: str, pruner: str, dataset: StoredDataset, pools: dict[int, Executor], tmp_path: Path
+) -> None:
+    """The same trials with 1 and 3 workers, in any order of finishing, after kills, and in a longer study."""
+    declared = replace(spec(dataset, name, sampler=sampler, pruner=pruner, n_trials=14), window=4)
+    trials = facts(run(declared, tmp_path / "inline"))
+    assert [trial[0] for trial in trials] == list(range(14))
+    assert len({str(trial[1]) for trial in trials}) > 7
+    assert facts(run(declared, tmp_path / "one", pools[1])) == trials
+    assert facts(run(declared, tmp_path / "three", pools[3])) == trials
+    assert facts(run(declared, tmp_path / "backwards", Backwards())) == trials
+
+    for kill in (3, 2, 5):
+        with pytest.raises(Killed):
+            run(declared, tmp_path / "killed", Dying(kill))
+    assert facts(run(declared, tmp_path / "killed")) == trials
+
+    assert facts(run(replace(declared, n_trials=9), tmp_path / "longer")) == trials[:9]
+    assert facts(run(declared, tmp_path / "longer", Dying(5))) == trials  # it trains the other five
+    assert facts(run(replace(declared, n_trials=9), tmp_path / "longer", Dying(0))) == trials[:9]
+
+
+def test_an_ask_sees_the_trials_up_to_its_window_and_no_others(dataset: StoredDataset, tmp_path: Path) -> None:
+    seen = []
+
+    class Spy(InlineExecutor):
+        def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+            seen.append(len(args[0].past))
+            return super().submit(fn, *args, **kwargs)
+
+    run(replace(spec(dataset), window=4, n_trials=8), tmp_path, Spy())
+    assert seen == [0, 0, 0, 0, 1, 2, 3, 4]
+
+
+def test_the_window_changes_the_proposals(dataset: StoredDataset, tmp_path: Path) -> None:
+    one = facts(run(replace(spec(dataset, n_trials=14), window=1), tmp_path / "1"))
+    assert facts(run(replace(spec(dataset, n_trials=14), window=6), tmp_path / "6"))[11:] != one[11:]
+
+
+def test_the_first_config_is_trial_0(dataset: StoredDataset, tmp_path: Path) -> None:
+    first = run(spec(dataset), tmp_path)[5].config
+    declared = study.spec(make_params(), "multi_objective", dataset, first=first)
+    trials = facts(run(declared, tmp_path / "a"))
+    assert trials[0][1] == first
+    with pytest.raises(Killed):
+        run(declared, tmp_path / "b", Dying(0))
+    assert facts(run(declared, tmp_path / "b")) == trials
+
+
+def test_a_timeout_ends_a_study_with_the_trials_of_a_shorter_one(dataset: StoredDataset, tmp_path: Path) -> None:
+    declared = replace(spec(dataset), timeout=1e-6)
+    with pytest.raises(Killed):
+        run(replace(declared, timeout=None), tmp_path / "timed", Dying(6))
+    asked = 7  # the seventh was asked, then killed at its submission: it is trained all the same
+    trials = run(declared, tmp_path / "timed")
+    assert len(trials) == asked
+    assert facts(trials) == facts(run(replace(declared, timeout=None, n_trials=asked), tmp_path / "counted"))
+    assert len(run(declared, tmp_path / "fresh")) == 0
+
+
+def test_elapsed_goes_on_over_resumes(dataset: StoredDataset, tmp_path: Path) -> None:
+    short = run(replace(spec(dataset), n_trials=5), tmp_path)
+    trials = run(spec(dataset), tmp_path)
+    elapsed = [trial.elapsed for trial in trials]
+    assert [trial.elapsed for trial in short] == elapsed[:5]
+    assert elapsed == sorted(elapsed)
+    assert elapsed[0] > 0
+
+
+def test_a_failed_trial_has_its_reason_and_the_study_goes_on(dataset: StoredDataset, tmp_path: Path) -> None:
+    lr = {"type": "categorical", "choices": [1e30, 0.01]}
+    declared = spec(dataset, search_space={"lr": lr, "optimizer": "SGD", "epochs": 2}, n_trials=14)
+    trials = run(declared, tmp_path)
+    failed = [trial for trial in trials if trial.config["lr"] == 1e30]
+    assert 0 < len(failed) < 14
+    assert all(trial.result.state == "FAIL" and "Diverged: loss became" in trial.result.reason for trial in failed)
+    assert all(trial.result.state != "FAIL" for trial in trials if trial.config["lr"] == 0.01)
+
+
+def test_identity(dataset: StoredDataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    base = spec(dataset)
+    longer = [replace(base, n_trials=1), replace(base, timeout=9.0)]
+    others = [replace(base, seed=1), replace(base, window=2), replace(base, sampler="gp"), replace(base, first={})]
+    others += [replace(base, space={**base.space, "lr": 0.1}), replace(base, objectives=("flops", "accuracy"))]
+    assert {declared.identity for declared in longer} == {base.identity}
+    assert len({declared.identity for declared in [base, *others]}) == len(others) + 1
+    monkeypatch.setenv("MKL_CBWR", "COMPATIBLE")
+    assert replace(base).identity != base.identity
+
+
+def test_a_torn_last_line_is_cut_off(dataset: StoredDataset, tmp_path: Path) -> None:
+    declared = spec(dataset)
+    trials = facts(run(declared, tmp_path))
+    path = tmp_path / declared.journal
+    content = path.read_bytes()
+    for cut in (1, 40, len(content) // 2):
+        path.write_bytes(content[:-cut])
+        assert facts(run(declared, tmp_path)) == trials
+
+
+def test_two_processes_cannot_run_one_study(dataset: StoredDataset, tmp_path: Path) -> None:
+    declared = spec(dataset)
+    with journal.opened(tmp_path / declared.journal, declared.directions, lambda _: False):
+        with pytest.raises(Refused, match="another process runs this study"):
+            run(declared, tmp_path)
+    run(declared, tmp_path)
+
+
+def test_a_finished_study_can_be_begun_anew(dataset: StoredDataset, tmp_path: Path) -> None:
+    declared = spec(dataset)
+    trials = facts(run(declared, tmp_path))
+    path = tmp_path / declared.journal
+    with journal.opened(path, declared.directions, lambda opened: study.finished(declared, opened)) as opened:
+        assert opened.trials == []
+        assert not study.finished(declared, opened)
+        assert facts(list(study.run(declared, opened, InlineExecutor()))) == trials
+    assert path.with_suffix(".previous").exists()
+
+
+def test_seeds_are_all_different() -> None:
+    pairs = [study.seeds(seed, number) for seed in range(20) for number in range(50)]
+    assert len({value for pair in pairs for value in pair}) == 2000
+
+
+def test_the_dispatch_is_fixed() -> None:
+    arithmetic = bits.arithmetic()
+    assert arithmetic["ATEN_CPU_CAPABILITY"] == "avx2"
+    assert arithmetic["OMP_NUM_THREADS"] == "1"
+    assert set(bits.LIBRARIES) <= set(arithmetic)

@@ -1,0 +1,152 @@
+"""MLflow is a view of the journal: one parent a study, one complete nested run a trial, however often it is written."""
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import InlineExecutor, make_params, run
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from reprotune import journal, study, tracking
+from reprotune.datasets import StoredDataset
+from reprotune.study import Spec, Trial
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return tmp_path
+
+
+def track(declared: Spec, folder: Path, kill_after: int | None = None) -> list[Trial]:
+    """Run the study as a stage does; `kill_after`: stop within the run of this trial, half-written."""
+    trials = []
+    with (
+        journal.opened(folder / declared.journal, declared.directions, lambda _: False) as opened,
+        tracking.parent_run(declared.name, declared.identity, {"seed": 0, "lr": {"low": 1}}) as parent,
+    ):
+        for trial in study.run(declared, opened, InlineExecutor()):
+            if trial.number == kill_after:
+                parent._log = fail  # type: ignore[method-assign, assignment]
+            parent.log_trial(declared, opened.study, trial)
+            trials.append(trial)
+        parent.keep_only(len(trials))
+    return trials
+
+
+def fail(*_: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def runs(store: Path, name: str) -> tuple[list[Run], dict[int, Run]]:
+    """(parents, trial number → nested run)."""
+    client = MlflowClient(f"sqlite:///{store / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name(name)
+    assert experiment is not None
+    found = list(client.search_runs([experiment.experiment_id]))
+    parents = [r for r in found if "mlflow.parentRunId" not in r.data.tags]
+    nested = [r for r in found if "mlflow.parentRunId" in r.data.tags]
+    assert {r.data.tags["mlflow.parentRunId"] for r in nested} <= {r.info.run_id for r in parents}
+    numbers = Counter(int(r.data.tags["number"]) for r in nested)
+    assert set(numbers.values()) <= {1}
+    return parents, {int(r.data.tags["number"]): r for r in nested}
+
+
+def check(store: Path, declared: Spec, trials: list[Trial]) -> None:
+    client = MlflowClient(f"sqlite:///{store / 'mlflow.db'}")
+    parents, nested = runs(store, declared.name)
+    assert [parent.info.status for parent in parents] == ["FINISHED"]
+    assert sorted(nested) == [trial.number for trial in trials]
+    status = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "FAIL": "FAILED"}
+    for trial in trials:
+        run, result = nested[trial.number], trial.result
+        assert run.info.status == status[result.state]
+        assert run.data.tags["state"] == result.state
+        assert run.data.tags["study"] == declared.identity[:12]
+        assert run.data.params == {name: str(value) for name, value in trial.config.items()}
+        assert run.data.metrics["duration"] == result.seconds
+        assert result.cost is not None
+        assert {name: run.data.metrics[name] for name in result.cost._fields} == result.cost._asdict()
+        for name in ("train_loss", "valid_loss", "valid_accuracy"):
+            points = client.get_metric_history(run.info.run_id, name)
+            assert [(p.step, p.value) for p in sorted(points, key=lambda p: p.step)] == [
+                (epoch, getattr(point, name)) for epoch, point in enumerate(result.curve, start=1)
+            ]
+        (accuracy,) = client.get_metric_history(run.info.run_id, "accuracy")
+        assert accuracy.value == result.accuracy
+
+
+def test_a_single_objective_study(dataset: StoredDataset, store: Path) -> None:
+    declared = study.spec(make_params(single_objective__n_trials=14), "single_objective", dataset)
+    trials = track(declared, store)
+    assert {trial.result.state for trial in trials} == {"COMPLETE", "PRUNED"}
+    check(store, declared, trials)
+    track(declared, store)  # once more: nothing doubles
+    check(store, declared, trials)
+
+
+def test_a_study_grows_shrinks_and_survives_interruptions(dataset: StoredDataset, store: Path) -> None:
+    declared = study.spec(make_params(), "multi_objective", dataset)
+    for kill in (0, 2, 2, 5):
+        with pytest.raises(KeyboardInterrupt):
+            track(declared, store, kill_after=kill)
+    parents, _ = runs(store, declared.name)
+    assert [parent.info.status for parent in parents] == ["KILLED"]
+    trials = track(replace(declared, n_trials=7), store)
+    check(store, declared, trials)
+    check(store, declared, track(declared, store))
+    check(store, declared, track(replace(declared, n_trials=4), store))
+
+
+def test_a_lost_store_is_made_again(dataset: StoredDataset, store: Path) -> None:
+    declared = study.spec(make_params(), "single_objective", dataset)
+    track(declared, store)
+    for path in store.glob("mlflow.db*"):
+        path.unlink()
+    check(store, declared, track(declared, store))
+
+
+def test_a_failed_trial(dataset: StoredDataset, store: Path) -> None:
+    space = {"lr": 1e30, "optimizer": "SGD"}
+    params = make_params(single_objective__search_space=space, single_objective__n_trials=1)
+    declared = study.spec(params, "single_objective", dataset)
+    track(declared, store)
+    _, nested = runs(store, declared.name)
+    assert nested[0].info.status == "FAILED"
+    assert nested[0].data.tags["reason"].startswith("Diverged")
+
+
+def test_a_dvc_experiment_has_a_parent_of_its_own(
+    dataset: StoredDataset, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    declared = study.spec(make_params(single_objective__n_trials=2), "single_objective", dataset)
+    track(declared, store)
+    monkeypatch.setenv("DVC_EXP_NAME", "bold-fox")
+    track(declared, store)
+    experiments = [parent.data.tags["dvc_experiment"] for parent in _parents(store, declared.name)]
+    assert sorted(experiments) == ["", "bold-fox"]
+
+
+def _parents(store: Path, name: str) -> list[Run]:
+    client = MlflowClient(f"sqlite:///{store / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name(name)
+    assert experiment is not None
+    return [r for r in client.search_runs([experiment.experiment_id]) if "mlflow.parentRunId" not in r.data.tags]
+
+
+def test_a_log_names_the_trials(dataset: StoredDataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from reprotune.progress import Progress
+
+    declared = study.spec(make_params(), "single_objective", dataset)
+    progress = Progress(declared)
+    for trial in run(declared, tmp_path):
+        progress.show(trial)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 12
+    assert lines[0].startswith("[ 1/12] ")
+    assert "best" in lines[-1]
+    assert "0:00 left" in lines[-1]
