@@ -122,7 +122,10 @@ class ParentRun:
             self._client.set_tag(self.id, key, value)
 
     def log_files(self, folder: Path) -> None:
-        self._client.log_artifacts(self.id, str(folder))
+        """All files below the folder but DVC's hidden ones."""
+        for path in sorted(folder.rglob("[!.]*.*")):
+            below = path.parent.relative_to(folder).as_posix()
+            self._client.log_artifact(self.id, str(path), None if below == "." else below)
 
     def _log(self, run_id: str, points: Sequence[Point]) -> None:
         from mlflow.entities import Metric
@@ -182,7 +185,10 @@ def _open_store(experiment: str) -> "tuple[MlflowClient, str]":
     found = client.get_experiment_by_name(experiment)
     if found and found.lifecycle_stage == "deleted":
         client.restore_experiment(found.experiment_id)
-    return client, found.experiment_id if found else client.create_experiment(experiment, location)
+    if found:
+        return client, found.experiment_id
+    kind = {"mlflow.experimentKind": "custom_model_development"}  # what the page shows first: runs, no chats
+    return client, client.create_experiment(experiment, location, tags=kind)
 
 
 def _git_commit() -> str:

@@ -1,3 +1,6 @@
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +18,15 @@ def data(**changes: object) -> Data:
     return Data.model_validate(
         {"dataset": "mnist_5k", "mirror": None, "train_examples": None, "valid_examples": None} | changes
     )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _read_once() -> Iterator[None]:
+    """The 5,000 digits are text that takes 2 s to read."""
+    with pytest.MonkeyPatch.context() as patch:
+        shipped = datasets.DATASETS["mnist_5k"]
+        patch.setitem(datasets.DATASETS, "mnist_5k", replace(shipped, fetch=cache(shipped.fetch)))
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,183 @@
+"""The real `dvc repro` in a clone: what a user runs, and what the user finds."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, SPACE
+from mlflow import MlflowClient
+from ruamel.yaml import YAML
+
+from reprotune.artifacts import file_digest, read_csv, read_json, read_yaml
+
+TRIALS = 8
+
+
+class Clone:
+    """The project's files in a git repository of their own, with short studies."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        files = self._git("-C", str(ROOT), "ls-files", "--cached", "--others", "--exclude-standard").splitlines()
+        for name in files:
+            if (ROOT / name).exists():
+                (path / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(ROOT / name, path / name)
+        self._shorten()
+        self._git("init", "-q")
+        self.commit("The project")
+
+    def _git(self, *arguments: str) -> str:
+        identity = ("-c", "user.name=test", "-c", "user.email=test@example.org")
+        command = ["git", *identity, *arguments]
+        return subprocess.run(command, cwd=self.path, check=True, capture_output=True, text=True).stdout
+
+    def commit(self, message: str) -> None:
+        self._git("add", "-A")
+        self._git("commit", "-q", "-m", message)
+
+    def _shorten(self) -> None:
+        yaml = YAML()
+        params = yaml.load(self.path / "params.yaml")
+        params["data"]["train_examples"] = 400
+        params["evaluate"]["seeds"] = 2
+        for name in ("single_objective", "multi_objective"):
+            params[name] |= {"n_trials": TRIALS, "search_space": {**SPACE}}
+        yaml.dump(params, self.path / "params.yaml")
+        (self.path / "dvc.lock").unlink(missing_ok=True)
+
+    def run(self, *command: str, code: int = 0) -> str:
+        environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+        environment.pop("DVC_ROOT", None)
+        done = subprocess.run(command, cwd=self.path, env=environment, check=False, capture_output=True, text=True)
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def status(self) -> str:
+        return self._git("status", "--porcelain")
+
+    def results(self) -> dict[str, str]:
+        files = sorted(path for path in (self.path / "results").rglob("*") if path.is_file())
+        return {str(path.relative_to(self.path)): file_digest(path) for path in files}
+
+    def statuses(self, experiment: str) -> list[Counter[str]]:
+        """The nested runs' statuses of each parent run, the oldest first."""
+        client = MlflowClient(f"sqlite:///{self.path / 'mlflow.db'}")
+        found = client.get_experiment_by_name(experiment)
+        assert found is not None
+        runs = list(client.search_runs([found.experiment_id], order_by=["attributes.start_time"]))
+        parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+        assert {parent.info.status for parent in parents} == {"FINISHED"}
+        return [
+            Counter(r.info.status for r in runs if r.data.tags.get("mlflow.parentRunId") == parent.info.run_id)
+            for parent in parents
+        ]
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
+    clone = Clone(tmp_path_factory.mktemp("a clone"))
+    clone.run("dvc", "repro")
+    clone.commit("The first run")
+    yield clone
+    shutil.rmtree(clone.path)
+
+
+def test_the_files_that_a_user_finds(clone: Clone) -> None:
+    results = clone.path / "results"
+    assert {path.removeprefix("results/") for path in clone.results() if not path.endswith((".svg", ".gitignore"))} == {
+        *(f"{name}_objective/{file}" for name in ("single", "multi") for file in ("trials.csv", "metrics.json")),
+        *(f"{name}_objective/learning_curves.csv" for name in ("single", "multi")),
+        *("single_objective/best_config.yaml", "multi_objective/best_configs.yaml"),
+        *("multi_objective/pareto_front.csv", "evaluation/metrics.json", "evaluation/test_scores.csv"),
+    }
+    for name in ("single_objective", "multi_objective"):
+        assert [int(row["number"]) for row in read_csv(results / name / "trials.csv")] == list(range(TRIALS))
+    best = read_yaml(results / "single_objective/best_config.yaml")
+    (first, *_) = read_csv(results / "multi_objective/trials.csv")
+    assert {name: first[f"params.{name}"] for name in best["params"]} == {n: str(v) for n, v in best["params"].items()}
+    scores = read_json(results / "evaluation/metrics.json")
+    assert list(scores) == ["best", "most_accurate", "cheapest", "knee", "default"]
+    assert all(score["test_accuracy"]["n"] == 2 for score in scores.values())
+
+
+def test_a_second_run_has_nothing_to_do(clone: Clone) -> None:
+    assert "up to date" in clone.run("dvc", "repro")
+    assert clone.status() == ""
+
+
+def test_mlflow_has_a_run_a_trial(clone: Clone) -> None:
+    status = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "FAIL": "FAILED"}
+    for name in ("single_objective", "multi_objective"):
+        rows = read_csv(clone.path / "results" / name / "trials.csv")
+        assert clone.statuses(name)[0] == Counter(status[row["state"]] for row in rows)
+    assert sum(clone.statuses("evaluate")[0].values()) == 5
+
+
+def test_the_same_bytes_from_nothing_with_another_number_of_workers(clone: Clone) -> None:
+    expected = clone.results()
+    shutil.rmtree(clone.path / "studies")
+    shutil.rmtree(clone.path / ".dvc/cache")
+    shutil.rmtree(clone.path / "results")
+    clone.run("git", "checkout", "results")
+    text = (clone.path / "params.yaml").read_text()
+    (clone.path / "params.yaml").write_text(text.replace("workers: auto", "workers: 3"))
+    clone.run("dvc", "repro")
+    assert clone.results() == expected
+    assert clone.status().split() == ["M", "params.yaml"]
+    clone.run("git", "checkout", "params.yaml")
+
+
+def test_force_trains_a_finished_study_anew(clone: Clone) -> None:
+    expected = clone.results()
+    clone.run("dvc", "repro", "-f", "-s", "single_objective")
+    assert list((clone.path / "studies").glob("single_objective-*.previous"))
+    assert clone.results() == expected
+    assert clone.status() == ""
+    assert len(clone.statuses("single_objective")) == 1
+
+
+def test_dvc_commands(clone: Clone) -> None:
+    assert "best_accuracy" in clone.run("dvc", "metrics", "show")
+    assert "index.html" in clone.run("dvc", "plots", "show")
+    text = (clone.path / "params.yaml").read_text()
+    (clone.path / "params.yaml").write_text(text.replace("n_trials: 8", "n_trials: 9", 1))
+    assert "single_objective.n_trials" in clone.run("dvc", "params", "diff")
+    clone.run("git", "checkout", "params.yaml")
+
+
+def test_experiments_end_up_in_the_repositorys_store(clone: Clone) -> None:
+    change = ("-S", "single_objective.n_trials")
+    clone.run("dvc", "exp", "run", "-n", "elsewhere", "--temp", change[0], f"{change[1]}=6", "single_objective")
+    clone.run("dvc", "exp", "run", "-n", "queued", "--queue", change[0], f"{change[1]}=7", "single_objective")
+    clone.run("dvc", "queue", "start")
+    clone.run("dvc", "queue", "logs", "-f", "queued")
+    assert [sum(runs.values()) for runs in clone.statuses("single_objective")] == [TRIALS, 6, 7]
+    shown = clone.run("dvc", "exp", "show", "--csv")
+    assert all(name in shown for name in ("elsewhere", "queued"))
+    assert clone.status() == ""
+
+
+def test_bad_input_is_one_line_and_nothing_is_trained(clone: Clone) -> None:
+    expected = clone.results()
+    text = (clone.path / "params.yaml").read_text()
+    (clone.path / "params.yaml").write_text(text.replace("sampler: tpe", "sampler: tpx"))
+    printed = clone.run(sys.executable, "-m", "stages.single_objective", code=2)
+    assert printed == (
+        "error: params.yaml: single_objective.sampler = 'tpx': must be one of tpe, random, nsga2, gp, cmaes\n"
+    )
+    assert clone.results() == expected
+    clone.run("git", "checkout", "params.yaml")
+
+
+def test_the_summary(clone: Clone) -> None:
+    printed = clone.run(sys.executable, "-m", "stages.summary")
+    best = read_json(clone.path / "results/evaluation/metrics.json")["best"]["test_accuracy"]
+    assert f"{best['mean']:.4f} ± {best['std']:.4f}" in printed
+    assert f"{TRIALS} trials" in printed
+    assert "mlflow ui" in printed
