@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
-.PHONY: help setup repro test check ui
+.PHONY: help setup repro verify tracking test ui
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -20,6 +20,12 @@ $(VENV)/installed: requirements.txt
 repro: setup  ## run the pipeline, or what a change made out of date, and sum up what it found
 	dvc repro
 	@python -m stages.summary
+
+verify: setup  ## train recorded trials again (all: make verify TRIALS=--all), and compare them bit for bit
+	python -m stages.verify $(TRIALS)
+
+tracking: setup  ## write what MLflow lacks, from the journals or else from results/
+	python -m stages.tracking
 
 test: setup  ## all tests, the linter and the type checker
 	ruff check . && ruff format --check . && mypy

@@ -1,5 +1,6 @@
 """How a stage starts and ends: one line for what the user can mend, a stack trace only for a bug."""
 
+import signal
 import sys
 from collections.abc import Callable
 
@@ -8,14 +9,24 @@ import psutil
 from reprotune.errors import Refused
 
 
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, which ends a stage as Ctrl-C does."""
+
+
 def run(main: Callable[[], None]) -> None:
-    """Exit code 2 for bad input, 130 for Ctrl-C; what was told until then is kept."""
+    """Exit code 2 for bad input; 130 for Ctrl-C and 143 for SIGTERM, all that was told until then being kept."""
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         main()
     except (Refused, OSError) as error:
         sys.exit(_refuse(str(error), 2))
-    except KeyboardInterrupt:
-        sys.exit(_refuse("stopped; all finished trials are kept, and `dvc repro` goes on from here", 130))
+    except KeyboardInterrupt as stop:
+        code = 143 if isinstance(stop, _Terminated) else 130
+        sys.exit(_refuse("stopped; all finished trials are kept, and `dvc repro` goes on from here", code))
+
+
+def _terminate(*_: object) -> None:
+    raise _Terminated
 
 
 def _refuse(line: str, code: int) -> int:

@@ -2,19 +2,117 @@
 
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from typing import Any
 
 from joblib import cpu_count
 
+from reprotune.errors import Refused
 from reprotune.params import Execution, ParamsError
+
+_ATTEMPTS = 3  # to run a task whose worker died
 
 
 def workers(execution: Execution) -> int:
     """`auto` is the number of cores that this process may use (affinity and cgroup limits counted)."""
     return cpu_count() if execution.workers == "auto" else execution.workers
+
+
+class WorkerDied(Refused):
+    """Each worker that ran this task alone was killed or crashed."""
+
+
+class _Call(Future[Any]):
+    """A task given to the pool, and given again if a worker's death took it away."""
+
+    def __init__(self, pool: "_Pool", task: Callable[[], Any]) -> None:
+        super().__init__()
+        self._pool = pool
+        self.task = task
+        self.attempt: Future[Any]
+
+    def result(self, timeout: float | None = None) -> Any:
+        """Raises TimeoutError, and ends the worker, if it takes longer than `timeout` seconds from now."""
+        try:
+            return self.attempt.result(timeout)
+        except TimeoutError:
+            self._pool.restart()
+            raise
+        except BrokenExecutor:
+            return self._pool.run_alone(self, timeout)
+        finally:
+            self._pool.drop(self)
+
+
+class _Pool(Executor):
+    """Worker processes that are replaced when they die. Tasks are awaited in the order of their submission.
+
+    When one worker dies, a process pool loses all its tasks and does not say whose worker it was. So the oldest
+    is then run alone: if its worker dies again, it is its own, whatever the timing.
+    """
+
+    def __init__(self, start: Callable[[], ProcessPoolExecutor]) -> None:
+        self._start = start
+        self._processes = start()
+        self._calls: list[_Call] = []
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        call = _Call(self, partial(fn, *args, **kwargs))
+        self._give(call)
+        self._calls.append(call)
+        return call
+
+    def _give(self, call: _Call) -> None:
+        try:
+            call.attempt = self._processes.submit(call.task)
+        except BrokenExecutor as broken:  # told to whoever awaits it
+            call.attempt = Future()
+            call.attempt.set_exception(broken)
+
+    def drop(self, call: _Call) -> None:
+        self._calls.remove(call)
+
+    def run_alone(self, call: _Call, timeout: float | None) -> Any:
+        for _ in range(_ATTEMPTS):
+            self._end()
+            self._processes = self._start()
+            self._give(call)
+            try:
+                result = call.attempt.result(timeout)
+            except BrokenExecutor:
+                continue
+            self._give_again(but=call)
+            return result
+        self.restart()
+        raise WorkerDied(f"its worker died {_ATTEMPTS} times, running nothing else (out of memory?)")
+
+    def restart(self) -> None:
+        self._end()
+        self._processes = self._start()
+        self._give_again()
+
+    def _give_again(self, but: _Call | None = None) -> None:
+        for call in self._calls:
+            if call is not but and not _done(call.attempt):
+                self._give(call)
+
+    def _end(self) -> None:
+        for process in list((self._processes._processes or {}).values()):
+            process.kill()
+        self._processes.shutdown(wait=True, cancel_futures=True)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        del wait, cancel_futures
+        self._end()
+
+
+def _done(attempt: Future[Any]) -> bool:
+    return attempt.done() and not attempt.cancelled() and not isinstance(attempt.exception(), BrokenExecutor)
 
 
 @contextmanager
@@ -24,23 +122,17 @@ def _local(execution: Execution) -> Iterator[Executor]:
     context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
     if "forkserver" in methods:
         context.set_forkserver_preload(["reprotune.trial", "torch._dynamo"])  # torch's optimizers import the latter
-    with ProcessPoolExecutor(workers(execution), mp_context=context, initializer=_end_with_parent) as executor:
-        try:
-            executor.submit(_no_task)  # starts the server, while the coordinator imports what only it needs
-            yield executor
-        except BaseException:
-            for process in list(executor._processes.values()):
-                process.kill()
-            executor.shutdown(wait=False, cancel_futures=True)
-            raise
+    with _Pool(lambda: ProcessPoolExecutor(workers(execution), context, _begin)) as pool:
+        pool.submit(_nothing)  # starts the server, while the coordinator imports what only it needs
+        yield pool
 
 
-def _no_task() -> None:
+def _nothing() -> None:
     pass
 
 
-def _end_with_parent() -> None:
-    """A worker whose coordinator was killed would wait for its next task for ever."""
+def _begin() -> None:
+    """A worker leaves Ctrl-C to its coordinator, and ends when that is gone instead of waiting for tasks for ever."""
 
     def watch() -> None:
         parent = multiprocessing.parent_process()
@@ -48,6 +140,7 @@ def _end_with_parent() -> None:
         parent.join()
         os._exit(1)
 
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=watch, daemon=True).start()
 
 

@@ -9,23 +9,28 @@ from typing import Any
 
 import torch
 
-from reprotune.artifacts import read_yaml, write_csv, write_json
+from reprotune.artifacts import digest, read_json, read_yaml, write_csv, write_json
 from reprotune.cost import measure
 from reprotune.datasets import Split, StoredDataset, open_dataset
 from reprotune.models import Config
-from reprotune.study import seeds
+from reprotune.params import Params
+from reprotune.search_space import default_config
+from reprotune.spec import seeds
+from reprotune.tracking import parent_run
 from reprotune.training import fit, new_model, score
 
 Scores = Mapping[str, list[float]]
 
+FOLDER = Path("results/evaluation")
 
-def winners(single_objective: Path, multi_objective: Path, default: Config) -> dict[str, Config]:
-    """Name → config of all that is evaluated."""
-    front = read_yaml(multi_objective / "best_configs.yaml")
+
+def winners(params: Params) -> dict[str, Config]:
+    """Name → config of all that is evaluated, from the studies' result files and params.yaml."""
+    front = read_yaml(Path("results/multi_objective/best_configs.yaml"))
     return {
-        "best": read_yaml(single_objective / "best_config.yaml")["params"],
+        "best": read_yaml(Path("results/single_objective/best_config.yaml"))["params"],
         **{name: front[name]["params"] for name in ("most_accurate", "cheapest", "knee")},
-        "default": default,
+        "default": default_config(params),
     }
 
 
@@ -67,7 +72,20 @@ def summarize(configs: Mapping[str, Config], scores: Scores, dataset: StoredData
     return summary
 
 
-def write(folder: Path, scores: Scores, summary: Mapping[str, Any]) -> None:
+def write(scores: Scores, summary: Mapping[str, Any]) -> None:
     rows = [(name, repeat, score) for name, accuracies in scores.items() for repeat, score in enumerate(accuracies)]
-    write_csv(folder / "test_scores.csv", ("config", "repeat", "test_accuracy"), rows)
-    write_json(folder / "metrics.json", dict(summary))
+    write_csv(FOLDER / "test_scores.csv", ("config", "repeat", "test_accuracy"), rows)
+    write_json(FOLDER / "metrics.json", dict(summary))
+
+
+def track(params: Params, dataset: StoredDataset) -> None:
+    """The written scores → MLflow: a parent run, and a nested run a winner."""
+    configs, summary = winners(params), read_json(FOLDER / "metrics.json")
+    identity = digest([{name: dict(config) for name, config in configs.items()}, dataset.digest, summary])
+    with parent_run("evaluate", identity, {"seed": params.seed, "dataset": dataset.digest}) as parent:
+        for number, (name, config) in enumerate(configs.items()):
+            score = summary[name]["test_accuracy"]
+            costs = {key: summary[name][key] for key in ("flops", "parameters")}
+            accuracy = {f"test_accuracy_{key}": score[key] for key in ("mean", "std")}
+            parent.log_config(number, name, config, accuracy | costs)
+        parent.log_files(FOLDER)

@@ -34,7 +34,6 @@ class Journal:
     """The asked trials of a study in order of their number, and the results of those that were told."""
 
     def __init__(self, path: Path, directions: Sequence[Direction]) -> None:
-        optuna.logging.set_verbosity(optuna.logging.WARNING)  # `progress` says what goes on
         backend = JournalFileBackend(str(path), lock_obj=_AlreadyLocked(str(path)))
         self._storage = optuna.storages.JournalStorage(backend)
         self.study = optuna.create_study(

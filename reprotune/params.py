@@ -109,6 +109,7 @@ class Execution(Section):
     engine: str
     workers: Annotated[int, Field(ge=1)] | Literal["auto"]
     window: int = Field(ge=1)
+    trial_timeout: float | None = Field(gt=0)  # seconds
     scheduler: str | None
 
 

@@ -1,6 +1,7 @@
 """What a person reads while a study runs: a line a trial, in a terminal and in a log file alike."""
 
-from reprotune.study import Spec, Trial
+from reprotune.spec import Spec
+from reprotune.study import Trial
 
 
 class Progress:

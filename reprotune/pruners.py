@@ -11,6 +11,8 @@ import optuna
 from optuna.pruners import BasePruner
 from optuna.trial import TrialState, create_trial
 
+optuna.logging.set_verbosity(optuna.logging.WARNING)  # that a study was created is no news: each trial makes one
+
 PRUNERS: dict[str, Callable[[], BasePruner]] = {
     "none": optuna.pruners.NopPruner,
     "median": optuna.pruners.MedianPruner,
@@ -35,7 +37,6 @@ class Judge:
     """
 
     def __init__(self, pruner: str, past: Sequence[Past], number: int) -> None:
-        optuna.logging.set_verbosity(optuna.logging.WARNING)  # that a study was created is no news here
         if pruner == "none":
             past, number = (), 0
         self._study = optuna.create_study(study_name="reprotune", direction="maximize", pruner=PRUNERS[pruner]())

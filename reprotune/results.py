@@ -5,13 +5,14 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any, cast
 
-from reprotune import pareto
+from reprotune import bits, pareto
 from reprotune.artifacts import write_csv, write_json, write_yaml
 from reprotune.cost import measure
 from reprotune.errors import Refused
 from reprotune.models import build
 from reprotune.search_space import largest, names
-from reprotune.study import Spec, Trial
+from reprotune.spec import Spec
+from reprotune.study import Trial
 
 CURVE = ("trial", "epoch", "train_loss", "valid_loss", "valid_accuracy")
 TRIAL = ("number", "state", "accuracy", "flops", "macs", "parameters", "epochs")
@@ -72,6 +73,8 @@ def write_trials(folder: Path, spec: Spec, trials: Sequence[Trial]) -> None:
     header = [*TRIAL, *(f"params.{name}" for name in columns), "reason"]
     write_csv(folder / "trials.csv", header, (_row(trial, columns) for trial in trials))
     write_csv(folder / "learning_curves.csv", CURVE, (row for trial in trials for row in _curve(trial)))
+    # Where these differ, other bits are to be expected.
+    write_json(folder / "study.json", {"identity": spec.identity, "dataset": spec.dataset.digest, **bits.arithmetic()})
 
 
 def _row(trial: Trial, columns: Sequence[str]) -> list[Any]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, Literal
 
-from optuna.trial import Trial
+from optuna.trial import BaseTrial
 from pydantic import TypeAdapter, ValidationError
 
 from reprotune.models import MODELS, Config, Count
@@ -41,7 +41,7 @@ def default_config(params: Params) -> Config:
     return _resolve(defaults(params), lambda name, declared: declared)
 
 
-def suggest(trial: Trial, space: Space) -> Config:
+def suggest(trial: BaseTrial, space: Space) -> Config:
     """Ask the trial for every hyperparameter of the model that it chooses, and for no other model's."""
     return _resolve(space, partial(_suggest, trial))
 
@@ -58,6 +58,17 @@ def contains(space: Space, config: Config) -> bool:
         return _resolve(space, admitted) == dict(config)
     except LookupError:
         return False
+
+
+def parse(space: Space, cells: Mapping[str, str]) -> Config:
+    """The config whose values are written in `cells`, as trials.csv has them."""
+
+    def typed(name: str, declared: Declared) -> Any:
+        if isinstance(declared, IntRange | FloatRange):
+            return int(cells[name]) if isinstance(declared, IntRange) else float(cells[name])
+        return next(value for value in values(declared) if str(value) == cells[name])
+
+    return _resolve(space, typed)
 
 
 def largest(space: Space) -> Iterator[Config]:
@@ -81,7 +92,7 @@ def _resolve(space: Space, choose: Callable[[str, Declared], Any]) -> Config:
     return config | {name: choose(name, space[name]) for name in HYPERPARAMETERS}
 
 
-def _suggest(trial: Trial, name: str, declared: Declared) -> Any:
+def _suggest(trial: BaseTrial, name: str, declared: Declared) -> Any:
     match declared:
         case IntRange():
             return trial.suggest_int(name, declared.low, declared.high, log=declared.log, step=declared.step)

@@ -1,40 +1,70 @@
 """A study from start to end: its trials run, shown, tracked and written to its result files."""
 
+from collections.abc import Iterator
 from concurrent.futures import Executor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from reprotune import journal, plots, results, study, tracking
+from reprotune import journal, plots, records, results, study, tracking
+from reprotune.artifacts import read_json
 from reprotune.params import Params
 from reprotune.progress import Progress
-from reprotune.study import Spec, Trial
+from reprotune.spec import Spec
+from reprotune.study import Trial
 
 
-def conduct(spec: Spec, params: Params, executor: Executor, out: Path, anew: bool) -> None:
+def folder(spec: Spec) -> Path:
+    """Where the study's result files are."""
+    return Path("results") / spec.name
+
+
+def conduct(spec: Spec, params: Params, executor: Executor, anew: bool) -> None:
     """Run the study, or what its journal lacks of it. `anew`: train a finished one again, from its first trial."""
 
     def discard(opened: journal.Journal) -> bool:
         return anew and study.finished(spec, opened)
 
-    with (
-        journal.opened(spec.journal, spec.directions, discard) as opened,
-        tracking.parent_run(spec.name, spec.identity, _determining(spec, params)) as parent,
-    ):
+    with journal.opened(spec.journal, spec.directions, discard) as opened, _tracked(spec, params) as parent:
         progress = Progress(spec)
         trials: list[Trial] = []
         for trial in study.run(spec, opened, executor):
             trials.append(trial)
             progress.show(trial)
             parent.log_trial(spec, opened.study, trial)
-        metrics = _write(spec, trials, out)
-        parent.keep_only(len(trials))
-        parent.log_series(results.series(spec, trials), trials)
-        parent.log_metrics({name: value for name, value in metrics.items() if isinstance(value, int | float)})
-        parent.log_tags({"n_trials": spec.n_trials, "timeout": spec.timeout, "stopped_by": metrics["stopped_by"]})
-        parent.log_files(out)
+        _log_whole(parent, spec, trials, _write(spec, trials))
 
 
-def _write(spec: Spec, trials: list[Trial], out: Path) -> dict[str, Any]:
+def track_again(spec: Spec, params: Params) -> int:
+    """Write what MLflow lacks of the study, from its journal or else from its result files; how many trials it has."""
+    if not spec.journal.exists():
+        trials = records.read(folder(spec), spec)
+        with _tracked(spec, params) as parent:
+            _log_all(parent, spec, records.optuna_study(spec), trials)
+        return len(trials)
+    with journal.opened(spec.journal, spec.directions, lambda _: False) as opened, _tracked(spec, params) as parent:
+        trials = study.told(opened, spec.n_trials)
+        _log_all(parent, spec, opened.study, trials)
+        return len(trials)
+
+
+def _log_all(parent: tracking.ParentRun, spec: Spec, optuna_study: Any, trials: list[Trial]) -> None:
+    for trial in trials:
+        parent.log_trial(spec, optuna_study, trial)
+    if (folder(spec) / "metrics.json").exists():
+        _log_whole(parent, spec, trials, read_json(folder(spec) / "metrics.json"))
+
+
+def _log_whole(parent: tracking.ParentRun, spec: Spec, trials: list[Trial], metrics: dict[str, Any]) -> None:
+    parent.keep_only(len(trials))
+    parent.log_series(results.series(spec, trials), trials)
+    parent.log_metrics({name: value for name, value in metrics.items() if isinstance(value, int | float)})
+    parent.log_tags({"n_trials": spec.n_trials, "timeout": spec.timeout, "stopped_by": metrics["stopped_by"]})
+    parent.log_files(folder(spec))
+
+
+def _write(spec: Spec, trials: list[Trial]) -> dict[str, Any]:
+    out = folder(spec)
     if spec.cost is None:
         plots.write_single_objective(out / "figures", trials)
         return results.write_single_objective(out, spec, trials)
@@ -42,10 +72,11 @@ def _write(spec: Spec, trials: list[Trial], out: Path) -> dict[str, Any]:
     return results.write_multi_objective(out, spec, trials)
 
 
-def _determining(spec: Spec, params: Params) -> dict[str, Any]:
-    """What MLflow shows as the study's params: those that a resumed study cannot have changed."""
+@contextmanager
+def _tracked(spec: Spec, params: Params) -> Iterator[tracking.ParentRun]:
+    """The study's parent run, with the params that a resumed study cannot have changed."""
     content = params.model_dump(mode="json")
-    return {
+    determining = {
         "seed": params.seed,
         "data": {"dataset": params.data.dataset, "digest": spec.dataset.digest},
         "model": content["model"],
@@ -53,3 +84,5 @@ def _determining(spec: Spec, params: Params) -> dict[str, Any]:
         "window": spec.window,
         **{key: value for key, value in content[spec.name].items() if key not in ("n_trials", "timeout")},
     }
+    with tracking.parent_run(spec.name, spec.identity, determining) as parent:
+        yield parent

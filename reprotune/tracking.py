@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from reprotune.study import Spec, Trial
+from reprotune.spec import Spec
+from reprotune.study import Trial
 from reprotune.training import Epoch
 
 if TYPE_CHECKING:
@@ -137,18 +138,14 @@ class ParentRun:
 
 @contextmanager
 def parent_run(experiment: str, identity: str, params: Mapping[str, Any]) -> Iterator[ParentRun]:
-    """The run of this identity in the experiment: the one that is there goes on, else a new one is made.
-
-    A DVC experiment (`dvc exp run`) has a run of its own, in the store of the repository that it started from.
-    """
+    """The run of this identity in the experiment: the one that is there goes on, else a new one is made."""
     import mlflow  # 2 s, while the workers start
     from mlflow.entities import Param
     from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT
 
-    name = os.environ.get("DVC_EXP_NAME", "")
-    key = f"{identity[:12]} {name}".strip()
     client, experiment_id = _open_store(experiment)
     mlflow.set_experiment(experiment_id=experiment_id)
+    key, name = _key(identity), os.environ.get("DVC_EXP_NAME", "")
     tags = {"key": key, "study": identity[:12], "dvc_experiment": name, MLFLOW_GIT_COMMIT: _git_commit()}
     run = next(_search(client, experiment_id, f"tags.key = '{key}'"), None)
     run = run or client.create_run(experiment_id, run_name=f"{experiment} {key}", tags=tags)
@@ -164,6 +161,25 @@ def parent_run(experiment: str, identity: str, params: Mapping[str, Any]) -> Ite
         raise
     finally:
         client.set_terminated(run.info.run_id, status)
+
+
+def curves(spec: Spec, numbers: Sequence[int]) -> dict[int, list[Epoch]]:
+    """Trial number → the learning curve that the store has, for those of `numbers` that it has."""
+    client, experiment_id = _open_store(spec.name)
+    parent = next(_search(client, experiment_id, f"tags.key = '{_key(spec.identity)}'"), None)
+    condition = f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'" if parent else "tags.number = ''"
+    runs = {int(run.data.tags["number"]): run.info.run_id for run in _search(client, experiment_id, condition)}
+    return {number: _curve(client, runs[number]) for number in numbers if number in runs}
+
+
+def _curve(client: "MlflowClient", run_id: str) -> list[Epoch]:
+    metrics = (sorted(client.get_metric_history(run_id, name), key=lambda m: m.step) for name in Epoch._fields)
+    return [Epoch(*(metric.value for metric in point)) for point in zip(*metrics, strict=True)]
+
+
+def _key(identity: str) -> str:
+    """Names a parent run. A DVC experiment (`dvc exp run`) has one of its own, in the store of its repository."""
+    return f"{identity[:12]} {os.environ.get('DVC_EXP_NAME', '')}".strip()
 
 
 def _open_store(experiment: str) -> "tuple[MlflowClient, str]":

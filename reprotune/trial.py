@@ -11,6 +11,8 @@ from reprotune.models import Config
 from reprotune.pruners import Judge, Past
 from reprotune.training import Epoch, learning_curve, new_model
 
+State = Literal["COMPLETE", "PRUNED", "FAIL"]
+
 
 @dataclass(frozen=True)
 class Task:
@@ -29,11 +31,11 @@ class Task:
 class Result:
     """How a trial ended. `curve`: a point an epoch; `cost` is None if the model could not be built."""
 
-    state: Literal["COMPLETE", "PRUNED", "FAIL"]
+    state: State
     curve: tuple[Epoch, ...]
     cost: Cost | None
     reason: str = ""  # why it was pruned or failed
-    seconds: float = 0.0
+    seconds: float | None = None
     attrs: dict[str, Any] = field(default_factory=dict)  # the pruner's notes
 
     @property
@@ -47,7 +49,7 @@ def run_trial(task: Task) -> Result:
     started = time.perf_counter()
     curve: list[Epoch] = []
     cost = None
-    state: Literal["COMPLETE", "PRUNED", "FAIL"] = "COMPLETE"
+    state: State = "COMPLETE"
     reason = ""
     judge = Judge(task.pruner, task.past, task.number)
     try:

@@ -10,16 +10,15 @@ def main() -> None:
     chosen = params.load()
     with engine.started(chosen.execution) as executor:
         # Imported while the workers start. A worker imports this module too, but not these.
-        from reprotune import datasets, search_space, session, study
+        from reprotune import datasets, session, spec
 
-        study.check(chosen)
-        dataset = datasets.StoredDataset(Path("data") / chosen.data.dataset)
+        spec.check(chosen)
+        dataset = datasets.verified(chosen.data.dataset)
         best = read_yaml(Path("results/single_objective/best_config.yaml"))["params"]
-        spec = study.spec(chosen, "multi_objective", dataset, first=best)
-        if not search_space.contains(spec.space, best):
+        declared = spec.multi_objective(chosen, dataset, best)
+        if declared.first is None:
             print("the best config lies outside multi_objective.search_space: trial 0 is sampled like any other")
-            spec = study.spec(chosen, "multi_objective", dataset)
-        session.conduct(spec, chosen, executor, Path("results/multi_objective"), anew=cli.forced())
+        session.conduct(declared, chosen, executor, anew=cli.forced())
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import pytest
 from reprotune import datasets, engine, journal, params, study
 from reprotune.datasets import Arrays, Dataset, StoredDataset
 from reprotune.params import Data, Execution, Params
+from reprotune.spec import Spec
 
 ROOT = Path(__file__).parents[1]
 
@@ -72,12 +73,12 @@ class InlineExecutor(Executor):
 @pytest.fixture(scope="session")
 def pools() -> Iterator[Mapping[int, Executor]]:
     """Number of workers → executor."""
-    executions = {n: Execution(engine="local", workers=n, window=4, scheduler=None) for n in (1, 3)}
+    executions = {n: Execution(engine="local", workers=n, window=4, trial_timeout=None, scheduler=None) for n in (1, 3)}
     with engine.started(executions[1]) as one, engine.started(executions[3]) as three:
         yield {1: one, 3: three}
 
 
-def run(spec: study.Spec, folder: Path, executor: Executor | None = None) -> list[study.Trial]:
+def run(spec: Spec, folder: Path, executor: Executor | None = None) -> list[study.Trial]:
     """The whole study, with its journal in `folder`."""
     with journal.opened(folder / spec.journal, spec.directions, lambda _: False) as opened:
         return list(study.run(spec, opened, executor or InlineExecutor()))

@@ -6,15 +6,22 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 from conftest import ROOT, facts, make_params, run
 
-from reprotune import engine, study
+from reprotune import engine
+from reprotune import spec as specs
 from reprotune.datasets import StoredDataset
 from reprotune.errors import Refused
 from reprotune.params import Execution
+
+
+def execution(**changes: Any) -> Execution:
+    content = {"engine": "local", "workers": 1, "window": 4, "trial_timeout": None, "scheduler": None}
+    return Execution.model_validate(content | changes)
 
 
 def test_auto_is_the_cores_that_the_process_may_use() -> None:
@@ -24,19 +31,19 @@ def test_auto_is_the_cores_that_the_process_may_use() -> None:
         command = [sys.executable, "-c", f"import os; os.sched_setaffinity(0, {allowed}); {code}"]
         found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
         assert int(found.stdout) <= len(allowed)
-    assert engine.workers(Execution(engine="local", workers=3, window=1, scheduler=None)) == 3
+    assert engine.workers(execution(workers=3)) == 3
 
 
 def test_dask_gives_the_same_trials(dataset: StoredDataset, tmp_path: Path) -> None:
-    declared = study.spec(make_params(single_objective__n_trials=8), "single_objective", dataset)
-    with engine.started(Execution(engine="dask", workers=2, window=8, scheduler=None)) as executor:
+    declared = specs.of(make_params(single_objective__n_trials=8), "single_objective", dataset)
+    with engine.started(execution(engine="dask", workers=2)) as executor:
         trials = run(declared, tmp_path / "dask", executor)
     assert facts(trials) == facts(run(declared, tmp_path / "inline"))
 
 
 def test_an_unknown_engine_is_refused() -> None:
     with pytest.raises(Refused, match=r"execution.engine = 'ray': must be one of local, dask"):
-        engine.started(Execution(engine="ray", workers=1, window=1, scheduler=None))
+        engine.started(execution(engine="ray"))
 
 
 def test_workers_end_when_their_coordinator_is_killed() -> None:
@@ -45,7 +52,7 @@ import os, time
 from reprotune import engine
 from reprotune.params import Execution
 if __name__ == "__main__":
-    with engine.started(Execution(engine="local", workers=2, window=1, scheduler=None)) as executor:
+    with engine.started(Execution(engine="local", workers=2, window=1, trial_timeout=None, scheduler=None)) as executor:
         print([f.result() for f in [executor.submit(os.getpid), executor.submit(os.getpid)]], flush=True)
         time.sleep(600)
 """
@@ -61,9 +68,51 @@ if __name__ == "__main__":
 
 def test_an_interrupted_engine_leaves_no_worker() -> None:
     with pytest.raises(KeyboardInterrupt):
-        with engine.started(Execution(engine="local", workers=1, window=1, scheduler=None)) as executor:
+        with engine.started(execution(workers=1)) as executor:
             worker = psutil.Process(executor.submit(os.getpid).result())
             executor.submit(time.sleep, 600)
             raise KeyboardInterrupt
     _, alive = psutil.wait_procs([worker], timeout=20)
     assert not alive
+
+
+def die_unless_alone(folder: Path, number: int) -> int:
+    """Kills its worker; the first time only, if `number` is not 2."""
+    marker = folder / str(number)
+    if number == 2 or not marker.exists():
+        marker.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def answer(number: int) -> int:
+    time.sleep(0.05)
+    return number
+
+
+def test_a_dead_worker_costs_no_other_task(tmp_path: Path) -> None:
+    with engine.started(execution(workers=2)) as pool:
+        futures = [pool.submit(answer, number) for number in range(3)]
+        futures += [pool.submit(die_unless_alone, tmp_path, number) for number in (1, 2, 3)]
+        futures += [pool.submit(answer, number) for number in range(3)]
+        assert [future.result() for future in futures[:4]] == [0, 1, 2, 1]
+        with pytest.raises(engine.WorkerDied, match="died 3 times"):
+            futures[4].result()
+        assert [future.result() for future in futures[5:]] == [3, 0, 1, 2]
+        assert pool.submit(answer, 7).result() == 7
+
+
+def test_a_task_that_hangs_is_given_up(tmp_path: Path) -> None:
+    with engine.started(execution(workers=2)) as pool:
+        hanging = pool.submit(time.sleep, 600)
+        others = [pool.submit(answer, number) for number in range(4)]
+        with pytest.raises(TimeoutError):
+            hanging.result(timeout=0.5)
+        assert [future.result() for future in others] == [0, 1, 2, 3]
+
+
+def test_an_error_of_a_task_is_the_tasks_own() -> None:
+    with engine.started(execution(workers=1)) as pool:
+        with pytest.raises(ZeroDivisionError):
+            pool.submit(divmod, 1, 0).result()
+        assert pool.submit(answer, 1).result() == 1

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from conftest import InlineExecutor
+from conftest import InlineExecutor, make_params
 
 from reprotune import artifacts, evaluation
 from reprotune.datasets import StoredDataset
@@ -10,7 +10,7 @@ CONFIG = {"model": "mlp", "layers": 1, "width_1": 8, "dropout_1": 0.2, "optimize
 CONFIG |= {"batch_size": 32, "epochs": 2}
 
 
-def test_scores(dataset: StoredDataset, tmp_path: Path) -> None:
+def test_scores(dataset: StoredDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     submitted = []
 
     class Counting(InlineExecutor):
@@ -26,21 +26,23 @@ def test_scores(dataset: StoredDataset, tmp_path: Path) -> None:
     assert [args[1] for args in submitted[:3]] == [args[1] for args in submitted[3:]]
 
     summary = evaluation.summarize(configs, scores, dataset)
-    evaluation.write(tmp_path, scores, summary)
-    assert artifacts.read_json(tmp_path / "metrics.json") == summary
+    monkeypatch.chdir(tmp_path)
+    evaluation.write(scores, summary)
+    assert artifacts.read_json(evaluation.FOLDER / "metrics.json") == summary
     macs = 64 * 8 + 8 * 4
     mean = sum(scores["best"]) / 3
     std = (sum((accuracy - mean) ** 2 for accuracy in scores["best"]) / 2) ** 0.5
     assert summary["best"]["test_accuracy"] == {"mean": pytest.approx(mean), "std": pytest.approx(std), "n": 3}
     assert (summary["best"]["flops"], summary["best"]["parameters"]) == (2 * macs, macs + 12)
-    rows = artifacts.read_csv(tmp_path / "test_scores.csv")
+    rows = artifacts.read_csv(evaluation.FOLDER / "test_scores.csv")
     assert [float(row["test_accuracy"]) for row in rows if row["config"] == "knee"] == scores["knee"]
 
 
-def test_winners(tmp_path: Path) -> None:
-    artifacts.write_yaml(tmp_path / "s/best_config.yaml", {"number": 3, "params": {"lr": 1.0}})
+def test_winners(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    artifacts.write_yaml(Path("results/single_objective/best_config.yaml"), {"number": 3, "params": {"lr": 1.0}})
     front = {name: {"params": {"lr": value}} for name, value in (("most_accurate", 2), ("cheapest", 3), ("knee", 4))}
-    artifacts.write_yaml(tmp_path / "m/best_configs.yaml", front)
-    found = evaluation.winners(tmp_path / "s", tmp_path / "m", {"lr": 5})
-    expected = {"best": 1.0, "most_accurate": 2, "cheapest": 3, "knee": 4, "default": 5}
+    artifacts.write_yaml(Path("results/multi_objective/best_configs.yaml"), front)
+    found = evaluation.winners(make_params(training__lr=5.0))
+    expected = {"best": 1.0, "most_accurate": 2, "cheapest": 3, "knee": 4, "default": 5.0}
     assert {name: config["lr"] for name, config in found.items()} == expected

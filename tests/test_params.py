@@ -5,7 +5,8 @@ import pytest
 from conftest import ROOT, make_params
 from ruamel.yaml import YAML
 
-from reprotune import params, search_space, study
+from reprotune import params, search_space
+from reprotune import spec as specs
 from reprotune.errors import Refused
 
 TEXT = (ROOT / "params.yaml").read_text()
@@ -13,7 +14,7 @@ LR = "search_space.lr"
 
 
 def test_the_projects_params_are_accepted() -> None:
-    study.check(params.load(ROOT / "params.yaml"))
+    specs.check(params.load(ROOT / "params.yaml"))
 
 
 # key, the value that replaces it, and what the one line must say of it
@@ -72,7 +73,7 @@ def test_bad_values_are_refused_in_one_line(tmp_path: Path, key: str, value: Any
     with (tmp_path / "params.yaml").open("w") as file:
         YAML(typ="safe").dump(content, file)
     with pytest.raises(Refused) as refused:
-        study.check(params.load(tmp_path / "params.yaml"))
+        specs.check(params.load(tmp_path / "params.yaml"))
     assert line in str(refused.value)
     assert "\n" not in str(refused.value)
     assert key in str(refused.value)

@@ -92,7 +92,7 @@ def test_the_files_that_a_user_finds(clone: Clone) -> None:
     results = clone.path / "results"
     assert {path.removeprefix("results/") for path in clone.results() if not path.endswith((".svg", ".gitignore"))} == {
         *(f"{name}_objective/{file}" for name in ("single", "multi") for file in ("trials.csv", "metrics.json")),
-        *(f"{name}_objective/learning_curves.csv" for name in ("single", "multi")),
+        *(f"{name}_objective/{file}" for name in ("single", "multi") for file in ("learning_curves.csv", "study.json")),
         *("single_objective/best_config.yaml", "multi_objective/best_configs.yaml"),
         *("multi_objective/pareto_front.csv", "evaluation/metrics.json", "evaluation/test_scores.csv"),
     }

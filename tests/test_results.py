@@ -7,23 +7,25 @@ from pathlib import Path
 import pytest
 from conftest import make_params, run
 
-from reprotune import artifacts, plots, results, study
+from reprotune import artifacts, plots, results
+from reprotune import spec as specs
 from reprotune.datasets import StoredDataset
 from reprotune.errors import Refused
-from reprotune.study import Spec, Trial
+from reprotune.spec import Spec
+from reprotune.study import Trial
 
 Finished = tuple[Spec, list[Trial]]
 
 
 @pytest.fixture(scope="module")
 def single(dataset: StoredDataset, tmp_path_factory: pytest.TempPathFactory) -> Finished:
-    declared = study.spec(make_params(single_objective__n_trials=20), "single_objective", dataset)
+    declared = specs.of(make_params(single_objective__n_trials=20), "single_objective", dataset)
     return declared, run(declared, tmp_path_factory.mktemp("single"))
 
 
 @pytest.fixture(scope="module")
 def multi(dataset: StoredDataset, tmp_path_factory: pytest.TempPathFactory) -> Finished:
-    declared = study.spec(make_params(multi_objective__n_trials=20), "multi_objective", dataset)
+    declared = specs.of(make_params(multi_objective__n_trials=20), "multi_objective", dataset)
     return declared, run(declared, tmp_path_factory.mktemp("multi"))
 
 
@@ -98,7 +100,7 @@ def test_the_bytes_do_not_depend_on_workers(
                 results.write_single_objective(folder, declared, these)
                 plots.write_single_objective(folder, these)
         files = sorted(path.name for path in a.iterdir())
-        assert len(files) == (8 if declared.cost else 6)
+        assert len(files) == (9 if declared.cost else 7)
         for name in files:
             assert (a / name).read_bytes() == (b / name).read_bytes()
 

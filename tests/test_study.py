@@ -9,11 +9,12 @@ import pytest
 from conftest import InlineExecutor, facts, make_params, run
 
 from reprotune import bits, journal, study
+from reprotune import spec as specs
 from reprotune.datasets import StoredDataset
 from reprotune.errors import Refused
 from reprotune.pruners import PRUNERS
 from reprotune.samplers import SAMPLERS, SINGLE_OBJECTIVE_ONLY
-from reprotune.study import Spec
+from reprotune.spec import Spec
 
 CONTRACT = (
     [("single_objective", sampler, "median") for sampler in SAMPLERS]
@@ -23,7 +24,7 @@ CONTRACT = (
 
 
 def spec(dataset: StoredDataset, name: str = "single_objective", **changes: Any) -> Spec:
-    return study.spec(make_params(**{f"{name}__{key}": value for key, value in changes.items()}), name, dataset)
+    return specs.of(make_params(**{f"{name}__{key}": value for key, value in changes.items()}), name, dataset)
 
 
 class Backwards(Executor):
@@ -112,7 +113,7 @@ def test_the_window_changes_the_proposals(dataset: StoredDataset, tmp_path: Path
 
 def test_the_first_config_is_trial_0(dataset: StoredDataset, tmp_path: Path) -> None:
     first = run(spec(dataset), tmp_path)[5].config
-    declared = study.spec(make_params(), "multi_objective", dataset, first=first)
+    declared = specs.multi_objective(make_params(), dataset, first)
     trials = facts(run(declared, tmp_path / "a"))
     assert trials[0][1] == first
     with pytest.raises(Killed):
@@ -191,7 +192,7 @@ def test_a_finished_study_can_be_begun_anew(dataset: StoredDataset, tmp_path: Pa
 
 
 def test_seeds_are_all_different() -> None:
-    pairs = [study.seeds(seed, number) for seed in range(20) for number in range(50)]
+    pairs = [specs.seeds(seed, number) for seed in range(20) for number in range(50)]
     assert len({value for pair in pairs for value in pair}) == 2000
 
 

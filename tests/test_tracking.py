@@ -11,8 +11,10 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from reprotune import journal, study, tracking
+from reprotune import spec as specs
 from reprotune.datasets import StoredDataset
-from reprotune.study import Spec, Trial
+from reprotune.spec import Spec
+from reprotune.study import Trial
 
 
 @pytest.fixture
@@ -81,7 +83,7 @@ def check(store: Path, declared: Spec, trials: list[Trial]) -> None:
 
 
 def test_a_single_objective_study(dataset: StoredDataset, store: Path) -> None:
-    declared = study.spec(make_params(single_objective__n_trials=14), "single_objective", dataset)
+    declared = specs.of(make_params(single_objective__n_trials=14), "single_objective", dataset)
     trials = track(declared, store)
     assert {trial.result.state for trial in trials} == {"COMPLETE", "PRUNED"}
     check(store, declared, trials)
@@ -90,7 +92,7 @@ def test_a_single_objective_study(dataset: StoredDataset, store: Path) -> None:
 
 
 def test_a_study_grows_shrinks_and_survives_interruptions(dataset: StoredDataset, store: Path) -> None:
-    declared = study.spec(make_params(), "multi_objective", dataset)
+    declared = specs.of(make_params(), "multi_objective", dataset)
     for kill in (0, 2, 2, 5):
         with pytest.raises(KeyboardInterrupt):
             track(declared, store, kill_after=kill)
@@ -103,7 +105,7 @@ def test_a_study_grows_shrinks_and_survives_interruptions(dataset: StoredDataset
 
 
 def test_a_lost_store_is_made_again(dataset: StoredDataset, store: Path) -> None:
-    declared = study.spec(make_params(), "single_objective", dataset)
+    declared = specs.of(make_params(), "single_objective", dataset)
     track(declared, store)
     for path in store.glob("mlflow.db*"):
         path.unlink()
@@ -113,7 +115,7 @@ def test_a_lost_store_is_made_again(dataset: StoredDataset, store: Path) -> None
 def test_a_failed_trial(dataset: StoredDataset, store: Path) -> None:
     space = {"lr": 1e30, "optimizer": "SGD"}
     params = make_params(single_objective__search_space=space, single_objective__n_trials=1)
-    declared = study.spec(params, "single_objective", dataset)
+    declared = specs.of(params, "single_objective", dataset)
     track(declared, store)
     _, nested = runs(store, declared.name)
     assert nested[0].info.status == "FAILED"
@@ -123,7 +125,7 @@ def test_a_failed_trial(dataset: StoredDataset, store: Path) -> None:
 def test_a_dvc_experiment_has_a_parent_of_its_own(
     dataset: StoredDataset, store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    declared = study.spec(make_params(single_objective__n_trials=2), "single_objective", dataset)
+    declared = specs.of(make_params(single_objective__n_trials=2), "single_objective", dataset)
     track(declared, store)
     monkeypatch.setenv("DVC_EXP_NAME", "bold-fox")
     track(declared, store)
@@ -141,7 +143,7 @@ def _parents(store: Path, name: str) -> list[Run]:
 def test_a_log_names_the_trials(dataset: StoredDataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from reprotune.progress import Progress
 
-    declared = study.spec(make_params(), "single_objective", dataset)
+    declared = specs.of(make_params(), "single_objective", dataset)
     progress = Progress(declared)
     for trial in run(declared, tmp_path):
         progress.show(trial)

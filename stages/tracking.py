@@ -1,0 +1,22 @@
+"""Write what MLflow lacks of the studies and of the evaluation, from their journals or else from results/."""
+
+from pathlib import Path
+
+from reprotune import cli, params
+from reprotune.artifacts import read_yaml
+
+
+def main() -> None:
+    from reprotune import datasets, evaluation, session, spec
+
+    chosen = params.load()
+    dataset = datasets.verified(chosen.data.dataset)
+    best = read_yaml(Path("results/single_objective/best_config.yaml"))["params"]
+    for declared in (spec.of(chosen, "single_objective", dataset), spec.multi_objective(chosen, dataset, best)):
+        print(f"{declared.name}: MLflow has its {session.track_again(declared, chosen)} trials")
+    evaluation.track(chosen, dataset)
+    print("evaluate: MLflow has its scores")
+
+
+if __name__ == "__main__":
+    cli.run(main)

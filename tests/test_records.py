@@ -1,0 +1,103 @@
+"""Results and MLflow can be made again, and checked, from what a clone holds."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import InlineExecutor, facts, make_params
+from mlflow import MlflowClient
+
+from reprotune import artifacts, records, session, tracking, verify
+from reprotune import spec as specs
+from reprotune.datasets import StoredDataset
+from reprotune.params import Params
+from reprotune.pruners import PRUNERS
+from reprotune.spec import Spec
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return tmp_path
+
+
+def conduct(dataset: StoredDataset, name: str = "single_objective", **changes: object) -> tuple[Spec, Params]:
+    params = make_params(**{f"{name}__{key}": value for key, value in changes.items()})
+    declared = specs.of(params, name, dataset)
+    session.conduct(declared, params, InlineExecutor(), anew=False)
+    return declared, params
+
+
+def statuses(experiment: str) -> dict[str, str]:
+    client = MlflowClient(f"sqlite:///{Path.cwd() / 'mlflow.db'}")
+    found = client.get_experiment_by_name(experiment)
+    assert found is not None
+    return {run.info.run_name: run.info.status for run in client.search_runs([found.experiment_id])}
+
+
+@pytest.mark.parametrize("pruner", PRUNERS)
+def test_every_trial_is_trained_again_to_the_same_bits(repository: Path, dataset: StoredDataset, pruner: str) -> None:
+    declared, _ = conduct(dataset, pruner=pruner, n_trials=14)
+    numbers = list(range(14))
+    tracked = tracking.curves(declared, numbers)
+    assert sorted(tracked) == numbers
+    shutil.rmtree("studies")
+    found = list(verify.differences(declared, numbers, tracked, InlineExecutor()))
+    assert found == [(number, "") for number in numbers]
+    assert verify.environment(declared) == "in nothing that is recorded"
+
+
+def test_a_difference_is_found(repository: Path, dataset: StoredDataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    declared, _ = conduct(dataset, "multi_objective", n_trials=6)
+    folder = session.folder(declared)
+    trials = records.read(folder, declared)
+    tracked = tracking.curves(declared, [0])
+
+    curves = (folder / "learning_curves.csv").read_text()
+    second = trials[2].result.curve[1].valid_loss
+    (folder / "learning_curves.csv").write_text(curves.replace(repr(second), repr(second + 1e-9)))
+    lines = (folder / "trials.csv").read_text().splitlines()
+    cost = trials[3].result.cost
+    assert cost is not None
+    lines[4] = lines[4].replace(f",{cost.flops},", f",{cost.flops + 2},")
+    (folder / "trials.csv").write_text("\n".join(lines) + "\n")
+    tracked[0][0] = tracked[0][0]._replace(train_loss=0.0)
+
+    found = dict(verify.differences(declared, [0, 1, 2, 3], tracked, InlineExecutor()))
+    assert found[0] == "MLflow has another curve, from epoch 1"
+    assert found[1] == ""
+    assert found[2] == "another curve, from epoch 2"
+    assert found[3].startswith("cost is Cost(flops=")
+    monkeypatch.setenv("MKL_CBWR", "COMPATIBLE")
+    assert "MKL_CBWR AVX2 → COMPATIBLE" in verify.environment(declared)
+
+
+@pytest.mark.parametrize("name", ["single_objective", "multi_objective"])
+def test_result_files_are_read_back(repository: Path, dataset: StoredDataset, name: str) -> None:
+    declared, params = conduct(dataset, name, n_trials=14)
+    written = records.read(session.folder(declared), declared)
+    rows = artifacts.read_csv(session.folder(declared) / "trials.csv")
+    assert [trial.optuna.number for trial in written] == [int(row["number"]) for row in rows]
+    assert [trial.result.state for trial in written] == [row["state"] for row in rows]
+    before = {path: path.read_bytes() for path in Path("results").rglob("*.*")}
+    shutil.rmtree("results")
+    session.conduct(declared, params, InlineExecutor(), anew=False)
+    assert {path: path.read_bytes() for path in Path("results").rglob("*.*")} == before
+    assert facts(records.read(session.folder(declared), declared)) == facts(written)
+
+
+@pytest.mark.parametrize("name", ["single_objective", "multi_objective"])
+@pytest.mark.parametrize("journals", ["journals", "no journals"])
+def test_a_lost_store_is_made_again(repository: Path, dataset: StoredDataset, name: str, journals: str) -> None:
+    declared, params = conduct(dataset, name, n_trials=10)
+    expected = statuses(name)
+    assert len(expected) == 11
+    for path in repository.glob("mlflow.db*"):
+        path.unlink()
+    if journals == "no journals":
+        shutil.rmtree("studies")
+    for _ in range(2):
+        assert session.track_again(declared, params) == 10
+        assert statuses(name) == expected
