@@ -1,9 +1,10 @@
 # Each target is one or two commands; README.md names them for those who have no make.
 PYTHON ?= python3
 VENV ?= .venv
+KILLS ?= 200
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
-.PHONY: help setup repro verify tracking test ui
+.PHONY: help setup repro verify tracking test soak ui
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -30,6 +31,9 @@ tracking: setup  ## write what MLflow lacks, from the journals or else from resu
 test: setup  ## all tests, the linter and the type checker
 	ruff check . && ruff format --check . && mypy
 	python -m pytest
+
+soak: setup  ## kill the studies KILLS times at random, and see that nothing is lost
+	python tests/soak.py --kills $(KILLS)
 
 ui: setup  ## MLflow at http://127.0.0.1:5000
 	mlflow ui

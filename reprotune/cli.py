@@ -1,8 +1,11 @@
 """How a stage starts and ends: one line for what the user can mend, a stack trace only for a bug."""
 
+import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import psutil
 
@@ -15,8 +18,10 @@ class _Terminated(KeyboardInterrupt):
 
 def run(main: Callable[[], None]) -> None:
     """Exit code 2 for bad input; 130 for Ctrl-C and 143 for SIGTERM, all that was told until then being kept."""
-    signal.signal(signal.SIGTERM, _terminate)
     try:
+        signal.signal(signal.SIGTERM, _terminate)
+        if dvc := _dvc():
+            threading.Thread(target=_end_with, args=(dvc,), daemon=True).start()
         main()
     except (Refused, OSError) as error:
         sys.exit(_refuse(str(error), 2))
@@ -26,6 +31,7 @@ def run(main: Callable[[], None]) -> None:
 
 
 def _terminate(*_: object) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough: the workers are ended on the way out
     raise _Terminated
 
 
@@ -34,7 +40,19 @@ def _refuse(line: str, code: int) -> int:
     return code
 
 
+def _dvc() -> psutil.Process | None:
+    """The `dvc` that runs this stage, if one does."""
+    found = psutil.Process().parents() if "DVC_STAGE" in os.environ else []
+    return next((process for process in found if "dvc" in [Path(word).name for word in process.cmdline()[:3]]), None)
+
+
+def _end_with(dvc: psutil.Process) -> None:
+    """A stage whose DVC was killed would go on unseen, and be in the way of the next run."""
+    dvc.wait()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 def forced() -> bool:
     """Whether `dvc … --force` runs this stage; DVC does not tell its stages in another way."""
-    commands = [parent.cmdline() for parent in psutil.Process().parents()]
-    return any({"-f", "--force"} & set(command) for command in commands if any("dvc" in word for word in command))
+    dvc = _dvc()
+    return dvc is not None and bool({"-f", "--force"} & set(dvc.cmdline()))

@@ -6,7 +6,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -38,15 +38,12 @@ class _Call(Future[Any]):
 
     def result(self, timeout: float | None = None) -> Any:
         """Raises TimeoutError, and ends the worker, if it takes longer than `timeout` seconds from now."""
-        try:
-            return self.attempt.result(timeout)
-        except TimeoutError:
-            self._pool.restart()
-            raise
-        except BrokenExecutor:
-            return self._pool.run_alone(self, timeout)
-        finally:
-            self._pool.drop(self)
+        if not self.done():
+            try:
+                self.set_result(self._pool.wait_for(self, timeout))
+            except Exception as error:
+                self.set_exception(error)
+        return super().result()
 
 
 class _Pool(Executor):
@@ -74,31 +71,34 @@ class _Pool(Executor):
             call.attempt = Future()
             call.attempt.set_exception(broken)
 
-    def drop(self, call: _Call) -> None:
+    def wait_for(self, call: _Call, timeout: float | None) -> Any:
         self._calls.remove(call)
+        try:
+            return call.attempt.result(timeout)
+        except TimeoutError:
+            self._restart()
+            raise
+        except BrokenExecutor:
+            return self._run_alone(call, timeout)
 
-    def run_alone(self, call: _Call, timeout: float | None) -> Any:
-        for _ in range(_ATTEMPTS):
-            self._end()
-            self._processes = self._start()
-            self._give(call)
-            try:
-                result = call.attempt.result(timeout)
-            except BrokenExecutor:
-                continue
-            self._give_again(but=call)
-            return result
-        self.restart()
-        raise WorkerDied(f"its worker died {_ATTEMPTS} times, running nothing else (out of memory?)")
+    def _run_alone(self, call: _Call, timeout: float | None) -> Any:
+        try:
+            for _ in range(_ATTEMPTS):
+                self._end()
+                self._processes = self._start()
+                self._give(call)
+                with suppress(BrokenExecutor):
+                    return call.attempt.result(timeout)
+            raise WorkerDied(f"its worker died {_ATTEMPTS} times, running nothing else (out of memory?)")
+        finally:
+            self._restart()
 
-    def restart(self) -> None:
+    def _restart(self) -> None:
+        """New workers, and to them all the tasks that the old ones did not finish."""
         self._end()
         self._processes = self._start()
-        self._give_again()
-
-    def _give_again(self, but: _Call | None = None) -> None:
         for call in self._calls:
-            if call is not but and not _done(call.attempt):
+            if not _finished(call.attempt):
                 self._give(call)
 
     def _end(self) -> None:
@@ -111,7 +111,7 @@ class _Pool(Executor):
         self._end()
 
 
-def _done(attempt: Future[Any]) -> bool:
+def _finished(attempt: Future[Any]) -> bool:
     return attempt.done() and not attempt.cancelled() and not isinstance(attempt.exception(), BrokenExecutor)
 
 

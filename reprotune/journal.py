@@ -18,6 +18,7 @@ from reprotune.trial import Result
 Direction = Literal["minimize", "maximize"]
 
 _RESULT = TypeAdapter(Result)
+_WAIT = 15  # seconds, for a process that is about to end because its DVC was killed
 
 
 class _AlreadyLocked(JournalFileOpenLock):
@@ -74,7 +75,7 @@ def opened(path: Path, directions: Sequence[Direction], discard: Callable[[Journ
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(path.with_suffix(".lock"), timeout=0):
+        with FileLock(path.with_suffix(".lock"), timeout=_WAIT):
             _mend(path)
             journal = Journal(path, directions)
             if discard(journal):

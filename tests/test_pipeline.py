@@ -1,82 +1,14 @@
 """The real `dvc repro` in a clone: what a user runs, and what the user finds."""
 
-import os
 import shutil
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from conftest import ROOT, SPACE
-from mlflow import MlflowClient
-from ruamel.yaml import YAML
+from clone import TRIALS, Clone
 
-from reprotune.artifacts import file_digest, read_csv, read_json, read_yaml
-
-TRIALS = 8
-
-
-class Clone:
-    """The project's files in a git repository of their own, with short studies."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        files = self._git("-C", str(ROOT), "ls-files", "--cached", "--others", "--exclude-standard").splitlines()
-        for name in files:
-            if (ROOT / name).exists():
-                (path / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(ROOT / name, path / name)
-        self._shorten()
-        self._git("init", "-q")
-        self.commit("The project")
-
-    def _git(self, *arguments: str) -> str:
-        identity = ("-c", "user.name=test", "-c", "user.email=test@example.org")
-        command = ["git", *identity, *arguments]
-        return subprocess.run(command, cwd=self.path, check=True, capture_output=True, text=True).stdout
-
-    def commit(self, message: str) -> None:
-        self._git("add", "-A")
-        self._git("commit", "-q", "-m", message)
-
-    def _shorten(self) -> None:
-        yaml = YAML()
-        params = yaml.load(self.path / "params.yaml")
-        params["data"]["train_examples"] = 400
-        params["evaluate"]["seeds"] = 2
-        for name in ("single_objective", "multi_objective"):
-            params[name] |= {"n_trials": TRIALS, "search_space": {**SPACE}}
-        yaml.dump(params, self.path / "params.yaml")
-        (self.path / "dvc.lock").unlink(missing_ok=True)
-
-    def run(self, *command: str, code: int = 0) -> str:
-        environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-        environment.pop("DVC_ROOT", None)
-        done = subprocess.run(command, cwd=self.path, env=environment, check=False, capture_output=True, text=True)
-        assert done.returncode == code, done.stdout + done.stderr
-        return done.stdout + done.stderr
-
-    def status(self) -> str:
-        return self._git("status", "--porcelain")
-
-    def results(self) -> dict[str, str]:
-        files = sorted(path for path in (self.path / "results").rglob("*") if path.is_file())
-        return {str(path.relative_to(self.path)): file_digest(path) for path in files}
-
-    def statuses(self, experiment: str) -> list[Counter[str]]:
-        """The nested runs' statuses of each parent run, the oldest first."""
-        client = MlflowClient(f"sqlite:///{self.path / 'mlflow.db'}")
-        found = client.get_experiment_by_name(experiment)
-        assert found is not None
-        runs = list(client.search_runs([found.experiment_id], order_by=["attributes.start_time"]))
-        parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
-        assert {parent.info.status for parent in parents} == {"FINISHED"}
-        return [
-            Counter(r.info.status for r in runs if r.data.tags.get("mlflow.parentRunId") == parent.info.run_id)
-            for parent in parents
-        ]
+from reprotune.artifacts import read_csv, read_json, read_yaml
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +22,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
 
 def test_the_files_that_a_user_finds(clone: Clone) -> None:
     results = clone.path / "results"
-    assert {path.removeprefix("results/") for path in clone.results() if not path.endswith((".svg", ".gitignore"))} == {
+    assert {path.removeprefix("results/") for path in clone.results() if not path.endswith(".svg")} == {
         *(f"{name}_objective/{file}" for name in ("single", "multi") for file in ("trials.csv", "metrics.json")),
         *(f"{name}_objective/{file}" for name in ("single", "multi") for file in ("learning_curves.csv", "study.json")),
         *("single_objective/best_config.yaml", "multi_objective/best_configs.yaml"),

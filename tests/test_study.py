@@ -172,7 +172,10 @@ def test_a_torn_last_line_is_cut_off(dataset: StoredDataset, tmp_path: Path) -> 
         assert facts(run(declared, tmp_path)) == trials
 
 
-def test_two_processes_cannot_run_one_study(dataset: StoredDataset, tmp_path: Path) -> None:
+def test_two_processes_cannot_run_one_study(
+    dataset: StoredDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "_WAIT", 0)
     declared = spec(dataset)
     with journal.opened(tmp_path / declared.journal, declared.directions, lambda _: False):
         with pytest.raises(Refused, match="another process runs this study"):

@@ -1,0 +1,77 @@
+"""A clone of the project with short studies, in which its real commands are run."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+from conftest import ROOT, SPACE
+from mlflow import MlflowClient
+from ruamel.yaml import YAML
+
+from reprotune.artifacts import file_digest
+
+TRIALS = 8
+
+
+class Clone:
+    """The project's files in a git repository of their own, with short studies."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        files = self._git("-C", str(ROOT), "ls-files", "--cached", "--others", "--exclude-standard").splitlines()
+        for name in files:
+            if (ROOT / name).exists():
+                (path / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(ROOT / name, path / name)
+        self._shorten()
+        self._git("init", "-q")
+        self.commit("The project")
+
+    def _git(self, *arguments: str) -> str:
+        identity = ("-c", "user.name=test", "-c", "user.email=test@example.org")
+        command = ["git", *identity, *arguments]
+        return subprocess.run(command, cwd=self.path, check=True, capture_output=True, text=True).stdout
+
+    def commit(self, message: str) -> None:
+        self._git("add", "-A")
+        self._git("commit", "-q", "-m", message)
+
+    def _shorten(self) -> None:
+        yaml = YAML()
+        params = yaml.load(self.path / "params.yaml")
+        params["data"]["train_examples"] = 400
+        params["evaluate"]["seeds"] = 2
+        for name in ("single_objective", "multi_objective"):
+            params[name] |= {"n_trials": TRIALS, "search_space": {**SPACE}}
+        yaml.dump(params, self.path / "params.yaml")
+        (self.path / "dvc.lock").unlink(missing_ok=True)
+
+    def run(self, *command: str, code: int = 0) -> str:
+        environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+        environment.pop("DVC_ROOT", None)
+        done = subprocess.run(command, cwd=self.path, env=environment, check=False, capture_output=True, text=True)
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def status(self) -> str:
+        return self._git("status", "--porcelain")
+
+    def results(self) -> dict[str, str]:
+        files = sorted(path for path in (self.path / "results").rglob("[!.]*") if path.is_file())
+        return {str(path.relative_to(self.path)): file_digest(path) for path in files}
+
+    def statuses(self, experiment: str) -> list[Counter[str]]:
+        """The nested runs' statuses of each parent run, the oldest first."""
+        client = MlflowClient(f"sqlite:///{self.path / 'mlflow.db'}")
+        found = client.get_experiment_by_name(experiment)
+        assert found is not None
+        runs = list(client.search_runs([found.experiment_id], order_by=["attributes.start_time"]))
+        parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+        assert {parent.info.status for parent in parents} == {"FINISHED"}
+        return [
+            Counter(r.info.status for r in runs if r.data.tags.get("mlflow.parentRunId") == parent.info.run_id)
+            for parent in parents
+        ]

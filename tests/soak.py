@@ -1,0 +1,141 @@
+"""Kill the studies at random, let them go on, and see that nothing was lost, repeated or changed.
+
+A schedule of kills, seeded: of the whole process group, the coordinator, one worker, all workers, or DVC, by
+SIGKILL, and of the coordinator by SIGTERM and SIGINT; at a moment between the start and the usual end of a study.
+"""
+
+import argparse
+import contextlib
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+from clone import Clone
+
+KINDS = ("group", "coordinator", "one worker", "all workers", "dvc", "SIGTERM", "SIGINT")
+STAGES = ("single_objective", "multi_objective")
+
+
+@dataclass
+class Tally:
+    kills: Counter[str] = field(default_factory=Counter)
+    faults: Counter[str] = field(default_factory=Counter)
+
+    def line(self) -> str:
+        names = ("trials lost", "trials repeated", "bytes changed", "runs missing", "runs doubled", "workers orphaned")
+        return f"{self.kills.total()} kills; " + ", ".join(f"{self.faults[name]} {name}" for name in names)
+
+
+def soak(clone: Clone, kills: int, seed: int) -> Tally:
+    rng = random.Random(seed)
+    tally = Tally()
+    started = time.monotonic()
+    clone.run("dvc", "repro")
+    length = (time.monotonic() - started) / 3  # of a study, about
+    expected = {path: digest for path, digest in clone.results().items() if path.split("/")[1] in STAGES}
+    while tally.kills.total() < kills:
+        for name in ("studies", "results", ".dvc/cache", "mlruns"):
+            shutil.rmtree(clone.path / name, ignore_errors=True)
+        for path in clone.path.glob("mlflow.db*"):
+            path.unlink()
+        for stage in STAGES:
+            while not attempt(clone, stage, rng, length, tally, kills):
+                pass
+        check(clone, expected, tally)
+        print(f"{tally.line()}  {dict(tally.kills)}", flush=True)
+    return tally
+
+
+def attempt(clone: Clone, stage: str, rng: random.Random, length: float, tally: Tally, kills: int) -> bool:
+    """Run the stage, and kill it while there are kills to do; whether it came to its end."""
+    command = ["dvc", "repro", "-s", stage]
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    before = journal(clone, stage)
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(
+            command, cwd=clone.path, env=environment, stdout=output, stderr=output, start_new_session=True
+        )
+        family: list[psutil.Process] = []
+        if tally.kills.total() < kills:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(rng.uniform(0, length))
+            if process.poll() is None:
+                family = kill(process.pid, rng.choice(KINDS), rng, tally)
+        code = process.wait()
+        output.seek(0)
+        printed = output.read().decode()
+    _, alive = psutil.wait_procs(family if code else [], timeout=20)
+    tally.faults["workers orphaned"] += len(alive)
+    after = journal(clone, stage)
+    complete = before[: before.rfind(b"\n") + 1]
+    if not after.startswith(complete):  # a journal only grows: what was told stays told, and is not told again
+        tally.faults["trials lost"] += 1
+    told = [line for line in after.splitlines() if b'"state":' in line and b'"op_code":6' in line]
+    tally.faults["trials repeated"] += len(told) - len(set(told))
+    if code and not family:
+        raise SystemExit(f"{stage} failed by itself:\n{printed}")
+    return code == 0
+
+
+def kill(dvc: int, kind: str, rng: random.Random, tally: Tally) -> list[psutil.Process]:
+    """Kill what `kind` says, if it is there by now; return the family that must be gone in the end."""
+    try:
+        family = psutil.Process(dvc).children(recursive=True)
+        stage = [p for p in family if any(word.startswith("stages.") for word in p.cmdline())]
+        servers = [p for p in family if "forkserver" in " ".join(p.cmdline()) and p.ppid() in {s.pid for s in stage}]
+        workers = [worker for server in servers for worker in server.children()]
+        targets = {
+            "group": [psutil.Process(dvc), *family],
+            "coordinator": stage,
+            "one worker": rng.sample(workers, min(1, len(workers))),
+            "all workers": workers,
+            "dvc": [psutil.Process(dvc)],
+            "SIGTERM": stage,
+            "SIGINT": stage,
+        }[kind]
+        number = {"SIGTERM": signal.SIGTERM, "SIGINT": signal.SIGINT}.get(kind, signal.SIGKILL)
+        for process in targets:
+            process.send_signal(number)
+    except psutil.NoSuchProcess:  # it ended meanwhile
+        targets = []
+    tally.kills[kind] += bool(targets)
+    return [psutil.Process(dvc), *family] if targets else []
+
+
+def journal(clone: Clone, stage: str) -> bytes:
+    return b"".join(path.read_bytes() for path in (clone.path / "studies").glob(f"{stage}-*.log"))
+
+
+def check(clone: Clone, expected: dict[str, str], tally: Tally) -> None:
+    found = clone.results()
+    tally.faults["bytes changed"] += sum(found.get(path) != digest for path, digest in expected.items())
+    for stage in STAGES:
+        parents = clone.statuses(stage)
+        tally.faults["runs doubled"] += len(parents) - 1
+        rows = len((clone.path / "results" / stage / "trials.csv").read_text().splitlines()) - 1
+        tally.faults["runs missing"] += max(0, rows - parents[0].total()) + parents[0]["RUNNING"]
+        tally.faults["runs doubled"] += max(0, parents[0].total() - rows)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        tally = soak(Clone(Path(folder)), arguments.kills, arguments.seed)
+    print(f"{tally.line()}  {dict(tally.kills)}")
+    sys.exit(1 if tally.faults.total() else 0)
+
+
+if __name__ == "__main__":
+    main()
