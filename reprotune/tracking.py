@@ -189,10 +189,11 @@ def _open_store(experiment: str) -> "tuple[MlflowClient, str]":
     for noisy in ("mlflow", "alembic"):  # each migration of a new database
         logging.getLogger(noisy).setLevel(logging.WARNING)
     location = None
-    if "MLFLOW_TRACKING_URI" not in os.environ:
-        root = Path(os.environ.get("DVC_ROOT", ".")).resolve()
+    root = Path(os.environ.get("DVC_ROOT", ".")).resolve()
+    local = f"sqlite:///{root / 'mlflow.db'}"
+    if os.environ.get("MLFLOW_TRACKING_URI", local) == local:  # MLflow sets it too, to what it is told here
         location = (root / "mlruns" / experiment).as_uri()
-        mlflow.set_tracking_uri(f"sqlite:///{root / 'mlflow.db'}")
+        mlflow.set_tracking_uri(local)
         (root / "mlruns").mkdir(exist_ok=True)
         with FileLock(root / "mlruns" / ".lock"):  # two processes that open a new store break each other's migration
             _write_ahead(root / "mlflow.db")

@@ -51,7 +51,8 @@ class Clone:
 
     def run(self, *command: str, code: int = 0) -> str:
         environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-        environment.pop("DVC_ROOT", None)
+        for name in ("DVC_ROOT", "MLFLOW_TRACKING_URI"):  # which other tests in this process may have set
+            environment.pop(name, None)
         done = subprocess.run(command, cwd=self.path, env=environment, check=False, capture_output=True, text=True)
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout + done.stderr

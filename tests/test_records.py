@@ -98,6 +98,9 @@ def test_a_lost_store_is_made_again(repository: Path, dataset: StoredDataset, na
         path.unlink()
     if journals == "no journals":
         shutil.rmtree("studies")
+    client = MlflowClient(f"sqlite:///{Path.cwd() / 'mlflow.db'}")
     for _ in range(2):
         assert session.track_again(declared, params) == 10
         assert statuses(name) == expected
+        locations = {e.name: e.artifact_location for e in client.search_experiments() if e.name != "Default"}
+        assert locations == {name: (Path.cwd() / "mlruns" / name).as_uri()}
