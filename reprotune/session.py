@@ -31,8 +31,13 @@ def conduct(spec: Spec, params: Params, executor: Executor, anew: bool) -> None:
         for trial in study.run(spec, opened, executor):
             trials.append(trial)
             progress.show(trial)
-            parent.log_trial(spec, opened.study, trial)
-        _log_whole(parent, spec, trials, _write(spec, trials))
+            if not parent.failed:
+                with parent.surviving():
+                    parent.log_trial(spec, opened.study, trial)
+        metrics = _write(spec, trials)
+        if not parent.failed:
+            with parent.surviving():
+                _log_whole(parent, spec, trials, metrics)
 
 
 def track_again(spec: Spec, params: Params) -> int:

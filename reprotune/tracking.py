@@ -9,6 +9,7 @@ import logging
 import os
 import sqlite3
 import subprocess
+import sys
 import time
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
+from reprotune.errors import Refused
 from reprotune.spec import Spec
 from reprotune.study import Trial
 from reprotune.training import Epoch
@@ -39,6 +41,18 @@ class ParentRun:
         self._client = client
         self._run = run
         self._nested = self._complete_runs()
+        self.failed = False
+
+    @contextmanager
+    def surviving(self) -> Iterator[None]:
+        """A store that fails in the middle costs no trial: it is left alone from then on, and made up later."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            yield
+        except MlflowException as error:
+            self.failed = True
+            print(f"MLflow failed and is left alone ({_line(error)}); `make tracking` makes up for it", file=sys.stderr)
 
     def _complete_runs(self) -> dict[int, str]:
         """Trial number → run id. Runs are written in order, so only the last can be half-written: it is dropped."""
@@ -152,15 +166,17 @@ def parent_run(experiment: str, identity: str, params: Mapping[str, Any]) -> Ite
     # Not `mlflow.start_run`: while a run is active, MLflow does not tell which one Optuna's callback made.
     client.update_run(run.info.run_id, status="RUNNING")
     status = "FAILED"
+    parent = ParentRun(client, run)
     try:
         client.log_batch(run.info.run_id, params=[Param(key, str(value)) for key, value in _flat(params)])
-        yield ParentRun(client, run)
+        yield parent
         status = "FINISHED"
     except KeyboardInterrupt:
         status = "KILLED"
         raise
     finally:
-        client.set_terminated(run.info.run_id, status)
+        if not parent.failed:
+            client.set_terminated(run.info.run_id, status)
 
 
 def curves(spec: Spec, numbers: Sequence[int]) -> dict[int, list[Epoch]]:
@@ -185,9 +201,23 @@ def _key(identity: str) -> str:
 def _open_store(experiment: str) -> "tuple[MlflowClient, str]":
     """(client, id of the experiment), in MLFLOW_TRACKING_URI or in MLflow's default places in the repository."""
     import mlflow
+    from mlflow.exceptions import MlflowException
 
     for noisy in ("mlflow", "alembic"):  # each migration of a new database
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    try:
+        return _experiment(experiment)
+    except (MlflowException, sqlite3.Error) as error:
+        raise Refused(f"MLflow's store at {mlflow.get_tracking_uri()} cannot be used: {_line(error)}") from None
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
+
+
+def _experiment(experiment: str) -> "tuple[MlflowClient, str]":
+    import mlflow
+
     location = None
     root = Path(os.environ.get("DVC_ROOT", ".")).resolve()
     local = f"sqlite:///{root / 'mlflow.db'}"

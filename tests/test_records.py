@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 from conftest import InlineExecutor, facts, make_params
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 
 from reprotune import artifacts, records, session, tracking, verify
 from reprotune import spec as specs
 from reprotune.datasets import StoredDataset
+from reprotune.errors import Refused
 from reprotune.params import Params
 from reprotune.pruners import PRUNERS
 from reprotune.spec import Spec
@@ -104,3 +106,38 @@ def test_a_lost_store_is_made_again(repository: Path, dataset: StoredDataset, na
         assert statuses(name) == expected
         locations = {e.name: e.artifact_location for e in client.search_experiments() if e.name != "Default"}
         assert locations == {name: (Path.cwd() / "mlruns" / name).as_uri()}
+
+
+@pytest.mark.parametrize("after", [0, 7, 25])
+def test_a_store_that_fails_in_the_middle_costs_no_trial(
+    repository: Path, dataset: StoredDataset, monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
+    """The study goes on without MLflow, to the same bytes, and MLflow is made up later."""
+    declared, params = conduct(dataset, n_trials=10)
+    expected, runs = {p: p.read_bytes() for p in Path("results").rglob("*.*")}, statuses("single_objective")
+    for folder in ("studies", "results"):
+        shutil.rmtree(folder)
+    for path in repository.glob("mlflow.db*"):
+        path.unlink()
+    calls = iter(range(10_000))
+    log_batch = MlflowClient.log_batch
+
+    def failing(self: MlflowClient, *args: object, **kwargs: object) -> object:
+        if kwargs.get("metrics") and next(calls) >= after:
+            raise MlflowException("database is locked")
+        return log_batch(self, *args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowClient, "log_batch", failing)
+        conduct(dataset, n_trials=10)
+    assert {p: p.read_bytes() for p in Path("results").rglob("*.*")} == expected
+    session.track_again(declared, params)
+    assert statuses("single_objective") == runs
+
+
+def test_a_store_that_cannot_be_opened_is_refused_in_one_line(repository: Path, dataset: StoredDataset) -> None:
+    Path("mlflow.db").write_text("this is no database " * 100)
+    with pytest.raises(Refused, match=r"MLflow's store at .*mlflow.db cannot be used: file is not a database") as e:
+        conduct(dataset)
+    assert "\n" not in str(e.value)
+    assert not Path("results").exists()

@@ -1,5 +1,9 @@
 """The in-order window: one contract over every sampler and every pruner."""
 
+import os
+import signal
+import time
+from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +19,7 @@ from reprotune.errors import Refused
 from reprotune.pruners import PRUNERS
 from reprotune.samplers import SAMPLERS, SINGLE_OBJECTIVE_ONLY
 from reprotune.spec import Spec
+from reprotune.trial import Result, Task, run_trial
 
 CONTRACT = (
     [("single_objective", sampler, "median") for sampler in SAMPLERS]
@@ -204,3 +209,42 @@ def test_the_dispatch_is_fixed() -> None:
     assert arithmetic["ATEN_CPU_CAPABILITY"] == "avx2"
     assert arithmetic["OMP_NUM_THREADS"] == "1"
     assert set(bits.LIBRARIES) <= set(arithmetic)
+
+
+def killed_if_wide(task: Task) -> Result:
+    if task.config["width_1"] > 5:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return run_trial(task)
+
+
+def hangs_if_wide(task: Task) -> Result:
+    if task.config["width_1"] > 7:
+        time.sleep(600)
+    return run_trial(task)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize(
+    ("work", "reason"), [(killed_if_wide, "WorkerDied: its worker died 3 times"), (hangs_if_wide, "TimeoutError: took")]
+)
+def test_a_trial_whose_worker_dies_or_hangs_fails(
+    work: Callable[[Task], Result],
+    reason: str,
+    workers: int,
+    dataset: StoredDataset,
+    pools: dict[int, Executor],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Which trials fail depends on nothing but the trials, and the study goes on."""
+    declared = replace(spec(dataset, n_trials=8), trial_timeout=5.0 if work is hangs_if_wide else None)
+    expected = facts(run(declared, tmp_path / "undisturbed"))
+    limit = 7 if work is hangs_if_wide else 5
+    monkeypatch.setattr(study, "run_trial", work)
+    trials = run(declared, tmp_path / "disturbed", pools[workers])
+    failed = {trial.number for trial in trials if trial.config["width_1"] > limit}
+    assert failed
+    assert {trial.number for trial in trials if trial.result.state == "FAIL"} == failed
+    assert all(trial.result.reason.startswith(reason) for trial in trials if trial.number in failed)
+    same = min(failed) + declared.window  # the trials proposed before the first failure was told
+    assert [trial.config for trial in trials[:same]] == [trial[1] for trial in expected[:same]]
