@@ -1,5 +1,6 @@
 """A small dataset and a small study that the tests share."""
 
+import shutil
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, Future
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from mlflow import MlflowClient
 
 from reprotune import datasets, engine, journal, params, study
 from reprotune.datasets import Arrays, Dataset, StoredDataset
@@ -34,6 +36,24 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoredDataset]
         folder = tmp_path_factory.mktemp("data") / "blobs"
         datasets.download(Data(dataset="blobs", mirror=None, train_examples=None, valid_examples=None), 0, folder)
         yield StoredDataset(folder)
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An MLflow database without runs: making one takes 5 s."""
+    path = tmp_path_factory.mktemp("store") / "mlflow.db"
+    MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture
+def repository(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that a stage would take for the project's, to work in."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    shutil.copy(empty_store, tmp_path / "mlflow.db")
+    return tmp_path
 
 
 SPACE: Mapping[str, Any] = {

@@ -17,14 +17,6 @@ from reprotune.pruners import PRUNERS
 from reprotune.spec import Spec
 
 
-@pytest.fixture
-def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    return tmp_path
-
-
 def conduct(dataset: StoredDataset, name: str = "single_objective", **changes: object) -> tuple[Spec, Params]:
     params = make_params(**{f"{name}__{key}": value for key, value in changes.items()})
     declared = specs.of(params, name, dataset)

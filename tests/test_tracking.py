@@ -17,13 +17,6 @@ from reprotune.spec import Spec
 from reprotune.study import Trial
 
 
-@pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    return tmp_path
-
-
 def track(declared: Spec, folder: Path, kill_after: int | None = None) -> list[Trial]:
     """Run the study as a stage does; `kill_after`: stop within the run of this trial, half-written."""
     trials = []
@@ -44,9 +37,9 @@ def fail(*_: Any) -> None:
     raise KeyboardInterrupt
 
 
-def runs(store: Path, name: str) -> tuple[list[Run], dict[int, Run]]:
+def runs(repository: Path, name: str) -> tuple[list[Run], dict[int, Run]]:
     """(parents, trial number → nested run)."""
-    client = MlflowClient(f"sqlite:///{store / 'mlflow.db'}")
+    client = MlflowClient(f"sqlite:///{repository / 'mlflow.db'}")
     experiment = client.get_experiment_by_name(name)
     assert experiment is not None
     found = list(client.search_runs([experiment.experiment_id]))
@@ -58,9 +51,9 @@ def runs(store: Path, name: str) -> tuple[list[Run], dict[int, Run]]:
     return parents, {int(r.data.tags["number"]): r for r in nested}
 
 
-def check(store: Path, declared: Spec, trials: list[Trial]) -> None:
-    client = MlflowClient(f"sqlite:///{store / 'mlflow.db'}")
-    parents, nested = runs(store, declared.name)
+def check(repository: Path, declared: Spec, trials: list[Trial]) -> None:
+    client = MlflowClient(f"sqlite:///{repository / 'mlflow.db'}")
+    parents, nested = runs(repository, declared.name)
     assert [parent.info.status for parent in parents] == ["FINISHED"]
     assert sorted(nested) == [trial.number for trial in trials]
     status = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "FAIL": "FAILED"}
@@ -82,59 +75,59 @@ def check(store: Path, declared: Spec, trials: list[Trial]) -> None:
         assert accuracy.value == result.accuracy
 
 
-def test_a_single_objective_study(dataset: StoredDataset, store: Path) -> None:
+def test_a_single_objective_study(dataset: StoredDataset, repository: Path) -> None:
     declared = specs.of(make_params(single_objective__n_trials=14), "single_objective", dataset)
-    trials = track(declared, store)
+    trials = track(declared, repository)
     assert {trial.result.state for trial in trials} == {"COMPLETE", "PRUNED"}
-    check(store, declared, trials)
-    track(declared, store)  # once more: nothing doubles
-    check(store, declared, trials)
+    check(repository, declared, trials)
+    track(declared, repository)  # once more: nothing doubles
+    check(repository, declared, trials)
 
 
-def test_a_study_grows_shrinks_and_survives_interruptions(dataset: StoredDataset, store: Path) -> None:
+def test_a_study_grows_shrinks_and_survives_interruptions(dataset: StoredDataset, repository: Path) -> None:
     declared = specs.of(make_params(), "multi_objective", dataset)
     for kill in (0, 2, 2, 5):
         with pytest.raises(KeyboardInterrupt):
-            track(declared, store, kill_after=kill)
-    parents, _ = runs(store, declared.name)
+            track(declared, repository, kill_after=kill)
+    parents, _ = runs(repository, declared.name)
     assert [parent.info.status for parent in parents] == ["KILLED"]
-    trials = track(replace(declared, n_trials=7), store)
-    check(store, declared, trials)
-    check(store, declared, track(declared, store))
-    check(store, declared, track(replace(declared, n_trials=4), store))
+    trials = track(replace(declared, n_trials=7), repository)
+    check(repository, declared, trials)
+    check(repository, declared, track(declared, repository))
+    check(repository, declared, track(replace(declared, n_trials=4), repository))
 
 
-def test_a_lost_store_is_made_again(dataset: StoredDataset, store: Path) -> None:
+def test_a_lost_store_is_made_again(dataset: StoredDataset, repository: Path) -> None:
     declared = specs.of(make_params(), "single_objective", dataset)
-    track(declared, store)
-    for path in store.glob("mlflow.db*"):
+    track(declared, repository)
+    for path in repository.glob("mlflow.db*"):
         path.unlink()
-    check(store, declared, track(declared, store))
+    check(repository, declared, track(declared, repository))
 
 
-def test_a_failed_trial(dataset: StoredDataset, store: Path) -> None:
+def test_a_failed_trial(dataset: StoredDataset, repository: Path) -> None:
     space = {"lr": 1e30, "optimizer": "SGD"}
     params = make_params(single_objective__search_space=space, single_objective__n_trials=1)
     declared = specs.of(params, "single_objective", dataset)
-    track(declared, store)
-    _, nested = runs(store, declared.name)
+    track(declared, repository)
+    _, nested = runs(repository, declared.name)
     assert nested[0].info.status == "FAILED"
     assert nested[0].data.tags["reason"].startswith("Diverged")
 
 
 def test_a_dvc_experiment_has_a_parent_of_its_own(
-    dataset: StoredDataset, store: Path, monkeypatch: pytest.MonkeyPatch
+    dataset: StoredDataset, repository: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     declared = specs.of(make_params(single_objective__n_trials=2), "single_objective", dataset)
-    track(declared, store)
+    track(declared, repository)
     monkeypatch.setenv("DVC_EXP_NAME", "bold-fox")
-    track(declared, store)
-    experiments = [parent.data.tags["dvc_experiment"] for parent in _parents(store, declared.name)]
+    track(declared, repository)
+    experiments = [parent.data.tags["dvc_experiment"] for parent in _parents(repository, declared.name)]
     assert sorted(experiments) == ["", "bold-fox"]
 
 
-def _parents(store: Path, name: str) -> list[Run]:
-    client = MlflowClient(f"sqlite:///{store / 'mlflow.db'}")
+def _parents(repository: Path, name: str) -> list[Run]:
+    client = MlflowClient(f"sqlite:///{repository / 'mlflow.db'}")
     experiment = client.get_experiment_by_name(name)
     assert experiment is not None
     return [r for r in client.search_runs([experiment.experiment_id]) if "mlflow.parentRunId" not in r.data.tags]
