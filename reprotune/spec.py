@@ -11,12 +11,13 @@ import numpy as np
 from reprotune import bits
 from reprotune.artifacts import digest, file_digest
 from reprotune.datasets import StoredDataset
+from reprotune.errors import Refused
 from reprotune.journal import Direction
-from reprotune.models import Config
-from reprotune.params import MultiObjective, Params, ParamsError, StudyParams
+from reprotune.models import Config, build
+from reprotune.params import PATH, MultiObjective, Params, ParamsError, StudyParams
 from reprotune.pruners import PRUNERS
 from reprotune.samplers import SAMPLERS, SINGLE_OBJECTIVE_ONLY
-from reprotune.search_space import Space, complete, contains
+from reprotune.search_space import Space, complete, contains, default_config, largest
 from reprotune.trial import Result
 
 Objective = Literal["accuracy", "flops", "parameters"]
@@ -76,12 +77,18 @@ class Spec:
 
 
 def of(params: Params, name: str, dataset: StoredDataset) -> Spec:
-    """The study that the section `name` of params.yaml describes."""
+    """The study that the section `name` of params.yaml describes. Raises Refused for what cannot be built."""
     section: StudyParams = getattr(params, name)
+    space = complete(params, section.search_space, name)
+    for config in (default_config(params), *largest(space)):
+        try:
+            build(config, dataset.shape, len(dataset.classes))
+        except ValueError as error:
+            raise Refused(f"{PATH}: {name}.search_space, with the sections model and training: {error}") from None
     return Spec(
         name=name,
         objectives=(section.minimize, "accuracy") if isinstance(section, MultiObjective) else ("accuracy",),
-        space=complete(params, section.search_space, name),
+        space=space,
         sampler=section.sampler,
         pruner=section.pruner,
         seed=params.seed,

@@ -248,3 +248,16 @@ def test_a_trial_whose_worker_dies_or_hangs_fails(
     assert all(trial.result.reason.startswith(reason) for trial in trials if trial.number in failed)
     same = min(failed) + declared.window  # the trials proposed before the first failure was told
     assert [trial.config for trial in trials[:same]] == [trial[1] for trial in expected[:same]]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"model__model": "cnn", "model__blocks": 5},
+        {"single_objective__search_space": {"model": "cnn", "blocks": {"type": "int", "low": 1, "high": 5}}},
+    ],
+)
+def test_a_net_that_the_images_are_too_small_for_is_refused(dataset: StoredDataset, changes: dict[str, Any]) -> None:
+    line = "params.yaml: single_objective.search_space, .*: blocks = 5: too many for images of 8 × 8 pixels"
+    with pytest.raises(Refused, match=line):
+        specs.of(make_params(**changes), "single_objective", dataset)
