@@ -232,10 +232,7 @@ def _experiment(experiment: str) -> "tuple[MlflowClient, str]":
     found = client.get_experiment_by_name(experiment)
     if found and found.lifecycle_stage == "deleted":
         client.restore_experiment(found.experiment_id)
-    if found:
-        return client, found.experiment_id
-    kind = {"mlflow.experimentKind": "custom_model_development"}  # what the page shows first: runs, no chats
-    return client, client.create_experiment(experiment, location, tags=kind)
+    return client, found.experiment_id if found else client.create_experiment(experiment, location)
 
 
 def _git_commit() -> str:
