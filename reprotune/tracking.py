@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
@@ -226,8 +227,9 @@ def _experiment(experiment: str) -> "tuple[MlflowClient, str]":
         mlflow.set_tracking_uri(local)
         (root / "mlruns").mkdir(exist_ok=True)
         with FileLock(root / "mlruns" / ".lock"):  # two processes that open a new store break each other's migration
+            if not (root / "mlflow.db").exists():
+                _make_store(root / "mlflow.db")
             _write_ahead(root / "mlflow.db")
-            mlflow.search_experiments(max_results=1)
     client = mlflow.MlflowClient()
     found = client.get_experiment_by_name(experiment)
     if found and found.lifecycle_stage == "deleted":
@@ -238,6 +240,16 @@ def _experiment(experiment: str) -> "tuple[MlflowClient, str]":
 def _git_commit() -> str:
     found = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)  # noqa: S607
     return found.stdout.strip()
+
+
+def _make_store(database: Path) -> None:
+    """A kill amid MLflow's migrations leaves a database that never opens again: so it is made aside, then renamed."""
+    import mlflow
+
+    with TemporaryDirectory(dir=database.parent / "mlruns", prefix=".new-") as folder:
+        made = Path(folder) / database.name
+        mlflow.MlflowClient(f"sqlite:///{made}").search_experiments()
+        made.replace(database)
 
 
 def _write_ahead(database: Path) -> None:

@@ -145,3 +145,17 @@ def test_a_log_names_the_trials(dataset: StoredDataset, tmp_path: Path, capsys: 
     assert lines[0].startswith("[ 1/12] ")
     assert "best" in lines[-1]
     assert "0:00 left" in lines[-1]
+
+
+def test_a_store_is_made_whole_or_not_at_all(
+    dataset: StoredDataset, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kill amid the migrations of a new database would leave one that never opens again."""
+    (repository / "mlflow.db").unlink()
+    declared = specs.of(make_params(single_objective__n_trials=1), "single_objective", dataset)
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowClient, "search_experiments", fail)
+        with pytest.raises(KeyboardInterrupt):
+            track(declared, repository)
+    assert not (repository / "mlflow.db").exists()
+    check(repository, declared, track(declared, repository))
