@@ -33,7 +33,7 @@ test: setup  ## all tests, the linter and the type checker
 	python -m pytest
 
 soak: setup  ## kill the studies KILLS times at random, and see that nothing is lost
-	python tests/soak.py --kills $(KILLS)
+	PYTHONPATH=.:tests python tests/soak.py --kills $(KILLS)
 
 ui: setup  ## MLflow at http://127.0.0.1:5000
 	mlflow ui
