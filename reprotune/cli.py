@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 
+from reprotune import bits
 from reprotune.errors import Refused
 
 
@@ -22,6 +23,8 @@ def run(main: Callable[[], None]) -> None:
         signal.signal(signal.SIGTERM, _terminate)
         if dvc := _dvc():
             threading.Thread(target=_end_with, args=(dvc,), daemon=True).start()
+        for name, value in bits.overridden().items():
+            print(f"{name} = {value} in the environment, not {bits.DISPATCH[name]}: other bits, so another study")
         main()
     except (Refused, OSError) as error:
         sys.exit(_refuse(str(error), 2))
