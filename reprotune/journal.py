@@ -1,8 +1,10 @@
 """A study's journal: an Optuna storage that survives a kill, with one record for an ask and one for a result."""
 
+import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from pathlib import Path
 from typing import Literal
 
@@ -47,7 +49,9 @@ class Journal:
 
     def ask(self, trial: FrozenTrial) -> None:
         """Record an asked trial with all its params: a kill leaves either all of it or nothing."""
-        self.study.add_trial(trial)
+        asked = copy(trial)
+        asked.user_attrs = {"number": trial.number}  # by which a lost line is noticed
+        self.study.add_trial(asked)
 
     def tell(self, number: int, result: Result, values: Sequence[float] | None, elapsed: float) -> None:
         """Record a result. `elapsed`: seconds that the study has taken so far, over all its resumes."""
@@ -71,13 +75,12 @@ class Journal:
 def opened(path: Path, directions: Sequence[Direction], discard: Callable[[Journal], bool]) -> Iterator[Journal]:
     """The journal at `path`, for this process alone; a new one if `discard` says so of what is there.
 
-    Raises Refused if another process has it.
+    Raises Refused if another process has it, or if it is damaged.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(path.with_suffix(".lock"), timeout=_WAIT):
-            _mend(path)
-            journal = Journal(path, directions)
+            journal = _read(path, directions)
             if discard(journal):
                 path.replace(path.with_suffix(".previous"))
                 journal = Journal(path, directions)
@@ -86,10 +89,31 @@ def opened(path: Path, directions: Sequence[Direction], discard: Callable[[Journ
         raise Refused(f"{path}: another process runs this study; wait for it or stop it") from None
 
 
+def _read(path: Path, directions: Sequence[Direction]) -> Journal:
+    try:
+        if path.exists():
+            _mend(path)
+        journal = Journal(path, directions)
+        for number, trial in enumerate(journal.trials):
+            Journal.result(trial)
+            if trial.user_attrs["number"] != number:
+                raise ValueError(f"trial {number} is missing")
+    except (AssertionError, KeyError, TypeError, ValueError) as error:  # whatever Optuna or pydantic make of it
+        line = " ".join(f"{type(error).__name__} {error}".split())[:100]
+        advice = "move it away, and its trials are trained again"
+        raise Refused(f"{path}: is damaged, or the journal of another study or version ({line}); {advice}") from None
+    return journal
+
+
 def _mend(path: Path) -> None:
-    """Cut off a last line that a kill left unfinished: what it would have said has not happened."""
-    if path.exists():
-        content = path.read_bytes()
-        complete = content.rfind(b"\n") + 1
-        if complete < len(content):
-            os.truncate(path, complete)
+    """Cut off a last line that a kill left unfinished: what it would have said has not happened.
+
+    Raises ValueError if another line is no record, or if the journal is not this study's.
+    """
+    content = path.read_bytes()
+    complete = content.rfind(b"\n") + 1
+    records = [json.loads(line) for line in content[:complete].splitlines()]
+    if records and records[0]["study_name"] != path.stem:
+        raise ValueError(records[0]["study_name"])
+    if complete < len(content):
+        os.truncate(path, complete)

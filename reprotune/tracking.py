@@ -55,6 +55,11 @@ class ParentRun:
             self.failed = True
             print(f"MLflow failed and is left alone ({_line(error)}); `make tracking` makes up for it", file=sys.stderr)
 
+    def end(self, status: str) -> None:
+        if not self.failed:
+            with self.surviving():
+                self._client.set_terminated(self.id, status)
+
     def _complete_runs(self) -> dict[int, str]:
         """Trial number → run id. Runs are written in order, so only the last can be half-written: it is dropped."""
         runs: dict[int, str] = {}
@@ -154,11 +159,25 @@ class ParentRun:
 @contextmanager
 def parent_run(experiment: str, identity: str, params: Mapping[str, Any]) -> Iterator[ParentRun]:
     """The run of this identity in the experiment: the one that is there goes on, else a new one is made."""
+    with _usable():
+        parent = _begun(experiment, identity, params)
+    status = "FAILED"
+    try:
+        yield parent
+        status = "FINISHED"
+    except KeyboardInterrupt:
+        status = "KILLED"
+        raise
+    finally:
+        parent.end(status)
+
+
+def _begun(experiment: str, identity: str, params: Mapping[str, Any]) -> ParentRun:
     import mlflow  # 2 s, while the workers start
     from mlflow.entities import Param
     from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT
 
-    client, experiment_id = _open_store(experiment)
+    client, experiment_id = _experiment(experiment)
     mlflow.set_experiment(experiment_id=experiment_id)
     key, name = _key(identity), os.environ.get("DVC_EXP_NAME", "")
     tags = {"key": key, "study": identity[:12], "dvc_experiment": name, MLFLOW_GIT_COMMIT: _git_commit()}
@@ -166,23 +185,14 @@ def parent_run(experiment: str, identity: str, params: Mapping[str, Any]) -> Ite
     run = run or client.create_run(experiment_id, run_name=f"{experiment} {key}", tags=tags)
     # Not `mlflow.start_run`: while a run is active, MLflow does not tell which one Optuna's callback made.
     client.update_run(run.info.run_id, status="RUNNING")
-    status = "FAILED"
-    parent = ParentRun(client, run)
-    try:
-        client.log_batch(run.info.run_id, params=[Param(key, str(value)) for key, value in _flat(params)])
-        yield parent
-        status = "FINISHED"
-    except KeyboardInterrupt:
-        status = "KILLED"
-        raise
-    finally:
-        if not parent.failed:
-            client.set_terminated(run.info.run_id, status)
+    client.log_batch(run.info.run_id, params=[Param(key, str(value)) for key, value in _flat(params)])
+    return ParentRun(client, run)
 
 
 def curves(spec: Spec, numbers: Sequence[int]) -> dict[int, list[Epoch]]:
     """Trial number → the learning curve that the store has, for those of `numbers` that it has."""
-    client, experiment_id = _open_store(spec.name)
+    with _usable():
+        client, experiment_id = _experiment(spec.name)
     parent = next(_search(client, experiment_id, f"tags.key = '{_key(spec.identity)}'"), None)
     condition = f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'" if parent else "tags.number = ''"
     runs = {int(run.data.tags["number"]): run.info.run_id for run in _search(client, experiment_id, condition)}
@@ -199,16 +209,18 @@ def _key(identity: str) -> str:
     return f"{identity[:12]} {os.environ.get('DVC_EXP_NAME', '')}".strip()
 
 
-def _open_store(experiment: str) -> "tuple[MlflowClient, str]":
-    """(client, id of the experiment), in MLFLOW_TRACKING_URI or in MLflow's default places in the repository."""
+@contextmanager
+def _usable() -> Iterator[None]:
+    """A store that cannot be used from the start is refused: nothing is trained yet."""
     import mlflow
     from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
 
     for noisy in ("mlflow", "alembic"):  # each migration of a new database
         logging.getLogger(noisy).setLevel(logging.WARNING)
     try:
-        return _experiment(experiment)
-    except (MlflowException, sqlite3.Error) as error:
+        yield
+    except (MlflowException, SQLAlchemyError, sqlite3.Error) as error:
         raise Refused(f"MLflow's store at {mlflow.get_tracking_uri()} cannot be used: {_line(error)}") from None
 
 
@@ -217,6 +229,7 @@ def _line(error: Exception) -> str:
 
 
 def _experiment(experiment: str) -> "tuple[MlflowClient, str]":
+    """(client, id of the experiment), in MLFLOW_TRACKING_URI or in MLflow's default places in the repository."""
     import mlflow
 
     location = None
