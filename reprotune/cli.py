@@ -12,6 +12,8 @@ import psutil
 from reprotune import bits
 from reprotune.errors import Refused
 
+_GRACE = 10  # seconds
+
 
 class _Terminated(KeyboardInterrupt):
     """SIGTERM, which ends a stage as Ctrl-C does."""
@@ -35,6 +37,9 @@ def run(main: Callable[[], None]) -> None:
 
 def _terminate(*_: object) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough: the workers are ended on the way out
+    last = threading.Timer(_GRACE, os._exit, (143,))  # a library may swallow the exception, and a kill costs nothing
+    last.daemon = True
+    last.start()
     raise _Terminated
 
 

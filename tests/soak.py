@@ -72,17 +72,20 @@ def attempt(clone: Clone, stage: str, rng: random.Random, length: float, tally: 
         process = subprocess.Popen(
             command, cwd=clone.path, env=environment, stdout=output, stderr=output, start_new_session=True
         )
-        family: list[psutil.Process] = []
+        kind, family = "", list[psutil.Process]()
         if tally.kills.total() < kills:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(rng.uniform(0, length))
             if process.poll() is None:
-                family = kill(process.pid, rng.choice(KINDS), rng, tally)
+                kind = rng.choice(KINDS)
+                family = kill(process.pid, kind, rng, tally)
         code = process.wait()
         output.seek(0)
         printed = output.read().decode()
     _, alive = psutil.wait_procs(family if code else [], timeout=20)
     tally.faults["workers orphaned"] += len(alive)
+    for process in alive:
+        print(f"orphaned by {kind}: {process}", flush=True)
     after = journal(clone, stage)
     complete = before[: before.rfind(b"\n") + 1]
     if not after.startswith(complete):  # a journal only grows: what was told stays told, and is not told again
@@ -100,7 +103,9 @@ def mend_lock(clone: Clone) -> bool:
     with contextlib.suppress(FileNotFoundError, json.JSONDecodeError):
         json.loads(path.read_text())
         return False
-    return path.exists() and not path.unlink()
+    torn = path.exists()
+    path.unlink(missing_ok=True)
+    return torn
 
 
 def kill(dvc: int, kind: str, rng: random.Random, tally: Tally) -> list[psutil.Process]:
