@@ -5,6 +5,7 @@ are defined, and checked by `search_space` and `study` before anything is traine
 """
 
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -37,7 +38,7 @@ class IntRange(Section):
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
-        _check_range(self.low, self.high, self.log, self.step != 1)
+        _check_range(self.low, self.high, self.log, self.step if self.step != 1 else None)
         return self
 
 
@@ -50,17 +51,19 @@ class FloatRange(Section):
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
-        _check_range(self.low, self.high, self.log, self.step is not None)
+        _check_range(self.low, self.high, self.log, self.step)
         return self
 
 
-def _check_range(low: float, high: float, log: bool, stepped: bool) -> None:
+def _check_range(low: float, high: float, log: bool, step: float | None) -> None:
     if low > high:
         raise ValueError("low must not be above high")
     if log and low <= 0:
         raise ValueError("a log range must have low above 0")
-    if log and stepped:
+    if log and step:
         raise ValueError("a log range cannot have a step")
+    if step and (Decimal(str(high)) - Decimal(str(low))) % Decimal(str(step)):
+        raise ValueError("high must be a whole number of steps above low")
 
 
 Value = bool | int | float | str

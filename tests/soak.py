@@ -84,8 +84,8 @@ def attempt(clone: Clone, stage: str, rng: random.Random, length: float, tally: 
         printed = output.read().decode()
     _, alive = psutil.wait_procs(family if code else [], timeout=20)
     tally.faults["workers orphaned"] += len(alive)
-    for process in alive:
-        print(f"orphaned by {kind}: {process}", flush=True)
+    for orphan in alive:
+        print(f"orphaned by {kind}: {orphan}", flush=True)
     after = journal(clone, stage)
     complete = before[: before.rfind(b"\n") + 1]
     if not after.startswith(complete):  # a journal only grows: what was told stays told, and is not told again

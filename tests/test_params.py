@@ -51,6 +51,7 @@ REFUSED = [
     (f"single_objective.{LR}", {"type": "float", "low": 1.0, "high": float("inf")}, "should be a finite number"),
     (f"single_objective.{LR}", {"type": "float", "low": 1, "high": 2, "step": 0}, "should be greater than 0"),
     (f"single_objective.{LR}", {"type": "float", "low": 1, "high": 2, "log": True, "step": 0.1}, "cannot have a step"),
+    (f"single_objective.{LR}", {"type": "float", "low": 0.1, "high": 0.7, "step": 0.25}, "a whole number of steps"),
     (f"single_objective.{LR}", {"type": "float", "low": 1, "high": 2, "by": 1}, "unknown key; known here: type, low"),
     ("single_objective.search_space.epochs", {"type": "int", "low": 1.5, "high": 2}, "should be a valid integer"),
     ("single_objective.search_space.epochs", {"type": "int", "low": 0, "high": 2}, "epochs = 0: should be greater"),
@@ -86,6 +87,10 @@ def test_a_missing_hyperparameter_is_named() -> None:
         search_space.default_config(chosen)
 
 
+def test_steps_that_floats_cannot_hold_exactly_are_accepted() -> None:
+    params.FloatRange(type="float", low=0.1, high=0.7, step=0.2)
+
+
 @pytest.mark.parametrize(
     ("text", "line"),
     [
@@ -93,6 +98,12 @@ def test_a_missing_hyperparameter_is_named() -> None:
         (TEXT + "\nseed: 1\n", "duplicate key"),
         ("", "the whole file = None"),
         ("- 1", "the whole file"),
+        ("seed: 0\nmodel:\n\tlr: 1\n", "line 3"),
+        ("seed: !!python/object/apply:os.getcwd []\n", "is not YAML"),
+        ("seed: &a [*a]\n", "seed = "),
+        (TEXT.replace("seed: 0", "seed: 1e400"), "seed = "),
+        (TEXT + "\nsecond: {<<: *nobody}\n", "is not YAML"),
+        ("\x00", "is not YAML"),
     ],
 )
 def test_a_file_that_is_no_params_file(tmp_path: Path, text: str, line: str) -> None:
@@ -100,6 +111,21 @@ def test_a_file_that_is_no_params_file(tmp_path: Path, text: str, line: str) -> 
     with pytest.raises(Refused, match=line) as refused:
         params.load(tmp_path / "params.yaml")
     assert "\n" not in str(refused.value)
+
+
+def test_anchors_mean_what_they_say(tmp_path: Path) -> None:
+    lines = TEXT.splitlines()
+    start = [number for number, line in enumerate(lines) if line == "  search_space:"]
+    lines[start[0]] = "  search_space: &space"
+    again = [*lines[: start[1]], "  search_space: *space", *lines[lines.index("evaluate:") - 1 :]]
+    (tmp_path / "params.yaml").write_text("\n".join(again))
+    assert params.load(tmp_path / "params.yaml") == params.load(ROOT / "params.yaml")
+
+
+def test_a_folder_is_no_params_file(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").mkdir()
+    with pytest.raises(Refused, match="cannot be read"):
+        params.load(tmp_path / "params.yaml")
 
 
 def test_a_missing_file(tmp_path: Path) -> None:
