@@ -18,6 +18,7 @@ DISPATCH = {
     "OMP_NUM_THREADS": "1",  # a sum split over threads is rounded in another order
     "MKL_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
+    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # cuBLAS repeats its bits in a workspace of fixed size only
 }
 LIBRARIES = ("cmaes", "numpy", "optuna", "scipy", "thop", "torch")
 
@@ -28,7 +29,17 @@ def fix() -> None:
         os.environ.setdefault(name, value)
 
 
-def arithmetic() -> dict[str, str]:
-    """What, beside code, params and data, the bits of a trial depend on."""
+def arithmetic(device: str) -> dict[str, str]:
+    """What, beside code, params and data, the bits of a trial on this device depend on."""
     versions = {library: version(library) for library in LIBRARIES}
-    return {"machine": platform.machine()} | versions | {name: os.environ.get(name, "") for name in DISPATCH}
+    dispatch = {name: os.environ.get(name, "") for name in DISPATCH}
+    return {"machine": platform.machine(), "device": _hardware(device)} | versions | dispatch
+
+
+def _hardware(device: str) -> str:
+    """cpu, or the GPU's name: another model of GPU has other kernels."""
+    if device == "cpu":
+        return device
+    from torch import cuda
+
+    return cuda.get_device_name(device)
