@@ -21,6 +21,7 @@ DISPATCH = {
     "OMP_NUM_THREADS": "1",  # a sum split over threads is rounded in another order
     "MKL_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
+    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # cuBLAS repeats its bits in a workspace of fixed size only
 }
 LIBRARIES = ("cmaes", "numpy", "optuna", "scipy", "thop", "torch")
 
@@ -36,11 +37,20 @@ def overridden() -> dict[str, str]:
     return {name: os.environ[name] for name, value in DISPATCH.items() if os.environ.get(name, value) != value}
 
 
-def arithmetic() -> dict[str, str]:
-    """What, beside code, params and data, the bits of a trial depend on."""
+def arithmetic(device: str) -> dict[str, str]:
+    """What, beside code, params and data, the bits of a trial on this device depend on."""
     versions = {library: version(library) for library in LIBRARIES}
     dispatch = {name: os.environ.get(name, "") for name in DISPATCH}
-    return {"machine": platform.machine(), "kernels": kernels()} | versions | dispatch
+    return {"machine": platform.machine(), "device": _hardware(device), "kernels": kernels()} | versions | dispatch
+
+
+def _hardware(device: str) -> str:
+    """cpu, or the GPU's name: another model of GPU has other kernels."""
+    if device == "cpu":
+        return device
+    from torch import cuda
+
+    return cuda.get_device_name(device)
 
 
 @cache

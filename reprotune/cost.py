@@ -7,7 +7,7 @@ import thop
 import torch
 from torch import nn
 
-from reprotune.models import Shape
+from reprotune.datasets import Shape
 
 
 class Cost(NamedTuple):
@@ -17,7 +17,8 @@ class Cost(NamedTuple):
 
 
 def measure(model: nn.Module, shape: Shape) -> Cost:
-    """The cost of one example of this shape."""
+    """The cost of one example of this shape. The model may be on the meta device."""
     profiled = deepcopy(model).eval()  # thop leaves buffers in what it profiles
-    macs, _ = thop.profile(profiled, inputs=(torch.zeros(1, *shape),), verbose=False)
+    example = torch.zeros(1, *shape, device=next(model.parameters()).device)
+    macs, _ = thop.profile(profiled, inputs=(example,), verbose=False)
     return Cost(2 * int(macs), int(macs), sum(p.numel() for p in model.parameters()))

@@ -20,6 +20,7 @@ from reprotune.errors import Refused
 from reprotune.params import Data, ParamsError
 
 SplitName = Literal["train", "valid", "test"]
+Shape = tuple[int, int, int]  # channels, height, width
 
 
 class Arrays(NamedTuple):
@@ -35,6 +36,15 @@ class Arrays(NamedTuple):
 class Split(NamedTuple):
     images: Tensor  # uint8, (N, channels, height, width)
     labels: Tensor  # int64, (N,)
+
+
+class Inputs(NamedTuple):
+    """What a model must know of a dataset."""
+
+    shape: Shape
+    classes: int  # how many
+    mean: tuple[float, ...]  # of train's pixels, 0 … 1, per channel
+    std: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -78,16 +88,26 @@ def download(data: Data, seed: int, folder: Path) -> None:
             with replacing(folder / f"{name}_{kind}.npy") as temporary, temporary.open("wb") as file:
                 np.save(file, array)
     files = {path.name: file_digest(path) for path in sorted(folder.glob("*.npy"))}
+    mean, std = _statistics(splits["train"].images)
     write_json(
         folder / "dataset.json",
         {
             "name": data.dataset,
             "classes": dataset.classes,
             "shape": train.images.shape[1:],
+            "mean": mean,
+            "std": std,
             "digest": digest(files),
             "files": files,
         },
     )
+
+
+def _statistics(images: np.ndarray) -> tuple[list[float], list[float]]:
+    """(mean, standard deviation) of the pixels, 0 … 1, per channel."""
+    scaled = images.astype(np.float64) / 255
+    mean, std = scaled.mean(axis=(0, 2, 3)), scaled.std(axis=(0, 2, 3))
+    return mean.round(6).tolist(), std.round(6).tolist()
 
 
 def _hold_out(arrays: Arrays, count: int, seed: int) -> tuple[Arrays, Arrays]:
@@ -120,8 +140,11 @@ class StoredDataset:
         self.folder = folder
         self.digest: str = description["digest"]
         self.classes: tuple[str, ...] = tuple(description["classes"])
-        self.shape: tuple[int, int, int] = tuple(description["shape"])
+        self.shape: Shape = tuple(description["shape"])
+        self.mean: tuple[float, ...] = tuple(description["mean"])
+        self.std: tuple[float, ...] = tuple(description["std"])
         self._files: dict[str, str] = description["files"]
+        self._loaded: dict[tuple[SplitName, str], Split] = {}
 
     def verify(self) -> None:
         """Raises Refused if a file is not what was stored."""
@@ -129,10 +152,20 @@ class StoredDataset:
             if file_digest(self.folder / name) != expected:
                 raise Refused(f"{self.folder / name}: is damaged; `dvc repro -f download` makes it again")
 
-    def load(self, split: SplitName) -> Split:
-        """Tensors on the memory-mapped files: pages are read when used, and shared between processes."""
-        images, labels = (np.load(self.folder / f"{split}_{kind}.npy", mmap_mode="c") for kind in Arrays._fields)
-        return Split(torch.from_numpy(images), torch.from_numpy(labels))
+    @property
+    def inputs(self) -> Inputs:
+        return Inputs(self.shape, len(self.classes), self.mean, self.std)
+
+    def load(self, split: SplitName, device: str = "cpu") -> Split:
+        """Tensors on the memory-mapped files: pages are read when used, and shared between processes.
+
+        Another device gets a copy of them, once.
+        """
+        if (split, device) not in self._loaded:
+            files = (self.folder / f"{split}_{kind}.npy" for kind in Arrays._fields)
+            images, labels = (torch.from_numpy(np.load(file, mmap_mode="c")).to(device) for file in files)
+            self._loaded[split, device] = Split(images, labels)
+        return self._loaded[split, device]
 
 
 def verified(name: str) -> StoredDataset:

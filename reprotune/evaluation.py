@@ -12,10 +12,10 @@ import torch
 from reprotune.artifacts import digest, read_json, read_yaml, write_csv, write_json
 from reprotune.cost import measure
 from reprotune.datasets import Split, StoredDataset, open_dataset
-from reprotune.models import Config
+from reprotune.models import Config, outline
 from reprotune.params import Params
 from reprotune.search_space import default_config
-from reprotune.spec import seeds
+from reprotune.spec import resolve_device, seeds
 from reprotune.tracking import parent_run
 from reprotune.training import fit, new_model, score
 
@@ -34,34 +34,37 @@ def winners(params: Params) -> dict[str, Config]:
     }
 
 
-def test_scores(configs: Mapping[str, Config], dataset: StoredDataset, seed: int, n: int, executor: Executor) -> Scores:
-    """Name → test accuracies over n seeds, the same seeds for all; equal configs are trained once."""
+def test_scores(configs: Mapping[str, Config], dataset: StoredDataset, params: Params, executor: Executor) -> Scores:
+    """Name → test accuracies over `evaluate.seeds` seeds, the same for all; equal configs are trained once."""
+    device = resolve_device(params.training.device)
     keys = {name: tuple(config.items()) for name, config in configs.items()}
     futures = {
         key: [
-            executor.submit(_test_accuracy, dict(key), seeds(seed, repeat)[1], dataset.folder, dataset.digest)
-            for repeat in range(n)
+            executor.submit(
+                _test_accuracy, dict(key), seeds(params.seed, repeat)[1], dataset.folder, dataset.digest, device
+            )
+            for repeat in range(params.evaluate.seeds)
         ]
         for key in dict.fromkeys(keys.values())
     }
     return {name: [future.result() for future in futures[key]] for name, key in keys.items()}
 
 
-def _test_accuracy(config: Config, seed: int, folder: Path, digest: str) -> float:
+def _test_accuracy(config: Config, seed: int, folder: Path, digest: str, device: str) -> float:
     """One training; the test split is read once, after its last epoch."""
     dataset = open_dataset(folder, digest)
-    train, valid = dataset.load("train"), dataset.load("valid")
+    train, valid = dataset.load("train", device), dataset.load("valid", device)
     both = Split(torch.cat([train.images, valid.images]), torch.cat([train.labels, valid.labels]))
-    model = new_model(config, dataset.shape, len(dataset.classes), seed)
+    model = new_model(config, dataset.inputs, seed)
     deque(fit(model, config, both, seed), maxlen=0)
-    return score(model, dataset.load("test"))[1]
+    return score(model, dataset.load("test", device))[1]
 
 
 def summarize(configs: Mapping[str, Config], scores: Scores, dataset: StoredDataset) -> dict[str, Any]:
     """Name → test accuracy (mean, sample standard deviation, n), flops and parameters."""
     summary = {}
     for name, config in configs.items():
-        cost = measure(new_model(config, dataset.shape, len(dataset.classes), seed=0), dataset.shape)
+        cost = measure(outline(config, dataset.inputs), dataset.shape)
         accuracies = scores[name]
         spread = statistics.stdev(accuracies) if len(accuracies) > 1 else 0.0
         summary[name] = {

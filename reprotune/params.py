@@ -108,6 +108,21 @@ class Data(Section):
     valid_examples: int | None = Field(ge=1)
 
 
+Device = Literal["cpu", "cuda", "auto"]
+
+
+class Training(Section):
+    """`device`, and hyperparameters by name: `hyperparameters` holds these."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Value]
+    device: Device = "cpu"
+
+    @property
+    def hyperparameters(self) -> dict[str, Value]:
+        return self.__pydantic_extra__
+
+
 class Execution(Section):
     engine: str
     workers: Annotated[int, Field(ge=1)] | Literal["auto"]
@@ -136,7 +151,7 @@ class Params(Section):
     seed: int = Field(ge=0, lt=2**32)
     data: Data
     model: dict[str, Value]
-    training: dict[str, Value]
+    training: Training
     execution: Execution
     single_objective: StudyParams
     multi_objective: MultiObjective

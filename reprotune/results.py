@@ -9,7 +9,7 @@ from reprotune import bits, pareto
 from reprotune.artifacts import write_csv, write_json, write_yaml
 from reprotune.cost import measure
 from reprotune.errors import Refused
-from reprotune.models import build
+from reprotune.models import outline
 from reprotune.search_space import largest, names
 from reprotune.spec import Spec
 from reprotune.study import Trial
@@ -52,8 +52,8 @@ def point(trial: Trial) -> pareto.Point:
 
 def reference_point(spec: Spec) -> pareto.Point:
     """The hypervolume's: what the space's largest model costs, and no accuracy."""
-    classes = len(spec.dataset.classes)
-    costs = [measure(build(config, spec.dataset.shape, classes), spec.dataset.shape) for config in largest(spec.space)]
+    inputs = spec.dataset.inputs
+    costs = [measure(outline(config, inputs), inputs.shape) for config in largest(spec.space)]
     return (float(max(getattr(cost, spec.objectives[0]) for cost in costs)), 0.0)
 
 
@@ -74,7 +74,8 @@ def write_trials(folder: Path, spec: Spec, trials: Sequence[Trial]) -> None:
     write_csv(folder / "trials.csv", header, (_row(trial, columns) for trial in trials))
     write_csv(folder / "learning_curves.csv", CURVE, (row for trial in trials for row in _curve(trial)))
     # Where these differ, other bits are to be expected.
-    write_json(folder / "study.json", {"identity": spec.identity, "dataset": spec.dataset.digest, **bits.arithmetic()})
+    made_by = {"identity": spec.identity, "dataset": spec.dataset.digest, **bits.arithmetic(spec.device)}
+    write_json(folder / "study.json", made_by)
 
 
 def _row(trial: Trial, columns: Sequence[str]) -> list[Any]:

@@ -7,6 +7,7 @@ mention takes its value from the sections `model` and `training`, which together
 import math
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from itertools import product
 from typing import Any, Literal
 
 from optuna.trial import BaseTrial
@@ -14,20 +15,23 @@ from pydantic import TypeAdapter, ValidationError
 
 from reprotune.models import MODELS, Config, Count
 from reprotune.params import Categorical, Declared, FloatRange, IntRange, Params, ParamsError
-from reprotune.training import HYPERPARAMETERS
+from reprotune.training import HYPERPARAMETERS, OPTIMIZERS
 
 Space = Mapping[str, Declared]
 
 # Every hyperparameter there is → what its values may be.
 _LEGAL: dict[str, Any] = {"model": Literal[tuple(MODELS)], **HYPERPARAMETERS}
 for _model in MODELS.values():
-    _LEGAL |= {_model.layers: Count, **_model.per_layer}
+    _LEGAL |= {_model.layers: Count, **_model.per_layer, **_model.per_model}
+for _optimizer in OPTIMIZERS.values():
+    _LEGAL |= _optimizer.own
 
 
 def defaults(params: Params) -> Space:
     """The sections `model` and `training`, checked."""
-    space = {**params.model, **params.training}
-    _check(space, lambda name: f"{'training' if name in params.training else 'model'}.{name}")
+    training = params.training.hyperparameters
+    space = {**params.model, **training}
+    _check(space, lambda name: f"{'training' if name in training else 'model'}.{name}")
     return space
 
 
@@ -42,7 +46,7 @@ def default_config(params: Params) -> Config:
 
 
 def suggest(trial: BaseTrial, space: Space) -> Config:
-    """Ask the trial for every hyperparameter of the model that it chooses, and for no other model's."""
+    """Ask the trial for every hyperparameter of the model and the optimizer that it chooses, and for no other's."""
     return _resolve(space, partial(_suggest, trial))
 
 
@@ -72,9 +76,11 @@ def parse(space: Space, cells: Mapping[str, str]) -> Config:
 
 
 def largest(space: Space) -> Iterator[Config]:
-    """For each model of the space, the config with every number at its highest."""
-    for model in values(space["model"]):
-        yield _resolve({**space, "model": model}, lambda name, declared: _highest(declared))
+    """For each combination of choices that are words, the config with every number at its highest."""
+    words = {name: values(declared) for name, declared in space.items() if isinstance(values(declared)[0], str)}
+    for chosen in product(*words.values()):
+        fixed = dict(zip(words, chosen, strict=True))
+        yield _resolve({**space, **fixed}, lambda name, declared: max(values(declared)))
 
 
 def names(space: Space) -> list[str]:
@@ -83,13 +89,14 @@ def names(space: Space) -> list[str]:
 
 
 def _resolve(space: Space, choose: Callable[[str, Declared], Any]) -> Config:
-    """The config that `choose(name, declared)` makes: the model first, since it says what else there is."""
+    """The config that `choose(name, declared)` makes: first what says what else there is."""
     config = {"model": choose("model", space["model"])}
     model = MODELS[config["model"]]
-    config[model.layers] = choose(model.layers, space[model.layers])
+    config |= {name: choose(name, space[name]) for name in (model.layers, *model.per_model)}
     for layer in range(1, config[model.layers] + 1):
         config |= {f"{name}_{layer}": choose(f"{name}_{layer}", space[name]) for name in model.per_layer}
-    return config | {name: choose(name, space[name]) for name in HYPERPARAMETERS}
+    config |= {name: choose(name, space[name]) for name in HYPERPARAMETERS}
+    return config | {name: choose(name, space[name]) for name in OPTIMIZERS[config["optimizer"]].own}
 
 
 def _suggest(trial: BaseTrial, name: str, declared: Declared) -> Any:
@@ -103,19 +110,16 @@ def _suggest(trial: BaseTrial, name: str, declared: Declared) -> Any:
 
 
 def values(declared: Declared) -> tuple[Any, ...]:
-    """The choices, the ends of a range, or the one fixed value."""
+    """The choices, the ends of a range (and the integer after its first), or the one fixed value."""
     match declared:
-        case IntRange() | FloatRange():
+        case IntRange():
+            return (declared.low, min(declared.low + declared.step, declared.high), declared.high)
+        case FloatRange():
             return (declared.low, declared.high)
         case Categorical():
             return declared.choices
         case _:
             return (declared,)
-
-
-def _highest(declared: Declared) -> Any:
-    numbers = [value for value in values(declared) if not isinstance(value, str)]
-    return max(numbers) if numbers else values(declared)[0]
 
 
 def _admits(declared: Declared, value: Any) -> bool:
@@ -136,10 +140,18 @@ def _check(space: Space, key: Callable[[str], str]) -> None:
                 TypeAdapter(_LEGAL[name]).validate_python(value, strict=True)
             except ValidationError as error:
                 raise ParamsError(key(name), value, _allowed(error)) from None
-    models = [MODELS[name] for name in values(space["model"])] if "model" in space else []
-    for name in ("model", *HYPERPARAMETERS, *(name for model in models for name in (model.layers, *model.per_layer))):
+    for name in _needed(space):
         if name not in space:
             raise ParamsError(key(name), None, "is missing, here and in the sections model and training")
+
+
+def _needed(space: Space) -> Iterator[str]:
+    """What a space must name: what all have, and what the models and optimizers in it have."""
+    yield from ("model", *HYPERPARAMETERS)  # `_check` stops at the first that is missing
+    for model in (MODELS[name] for name in values(space["model"])):
+        yield from (model.layers, *model.per_layer, *model.per_model)
+    for name in values(space["optimizer"]):
+        yield from OPTIMIZERS[name].own
 
 
 def _allowed(error: ValidationError) -> str:

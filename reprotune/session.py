@@ -85,7 +85,7 @@ def _tracked(spec: Spec, params: Params) -> Iterator[tracking.ParentRun]:
         "seed": params.seed,
         "data": {"dataset": params.data.dataset, "digest": spec.dataset.digest},
         "model": content["model"],
-        "training": content["training"],
+        "training": content["training"] | {"device": spec.device},
         "window": spec.window,
         **{key: value for key, value in content[spec.name].items() if key not in ("n_trials", "timeout")},
     }

@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import torch
 
 from reprotune import bits
 from reprotune.artifacts import digest, file_digest
 from reprotune.datasets import StoredDataset
 from reprotune.errors import Refused
 from reprotune.journal import Direction
-from reprotune.models import Config, build
-from reprotune.params import PATH, MultiObjective, Params, ParamsError, StudyParams
+from reprotune.models import Config, outline
+from reprotune.params import PATH, Device, MultiObjective, Params, ParamsError, StudyParams
 from reprotune.pruners import PRUNERS
 from reprotune.samplers import SAMPLERS, SINGLE_OBJECTIVE_ONLY
 from reprotune.search_space import Space, complete, contains, default_config, largest
@@ -25,7 +26,7 @@ DIRECTIONS: Mapping[Objective, Direction] = {"accuracy": "maximize", "flops": "m
 
 # The modules whose change makes another study.
 _DECISIVE = (
-    *("cost", "datasets", "models", "pareto", "pruners", "samplers"),
+    *("augmentation", "cost", "datasets", "models", "pareto", "pruners", "samplers"),
     *("search_space", "spec", "study", "training", "trial"),
 )
 
@@ -42,6 +43,7 @@ class Spec:
     seed: int
     window: int
     dataset: StoredDataset
+    device: str  # cpu or cuda
     first: Config | None  # the config of trial 0, if it is given
     n_trials: int  # in all, also over resumes; so is the timeout
     timeout: float | None  # seconds
@@ -69,7 +71,7 @@ class Spec:
         space = {name: repr(declared) for name, declared in self.space.items()}
         declared = [self.name, self.objectives, space, self.sampler, self.pruner, self.seed, self.window, self.first]
         code = [file_digest(Path(__file__).with_name(f"{module}.py")) for module in _DECISIVE]
-        return digest([declared, self.dataset.digest, code, bits.arithmetic()])
+        return digest([declared, self.dataset.digest, code, bits.arithmetic(self.device)])
 
     @property
     def journal(self) -> Path:
@@ -82,7 +84,7 @@ def of(params: Params, name: str, dataset: StoredDataset) -> Spec:
     space = complete(params, section.search_space, name)
     for config in (default_config(params), *largest(space)):
         try:
-            build(config, dataset.shape, len(dataset.classes))
+            outline(config, dataset.inputs)
         except ValueError as error:
             raise Refused(f"{PATH}: {name}.search_space, with the sections model and training: {error}") from None
     return Spec(
@@ -94,11 +96,23 @@ def of(params: Params, name: str, dataset: StoredDataset) -> Spec:
         seed=params.seed,
         window=params.execution.window,
         dataset=dataset,
+        device=resolve_device(params.training.device),
         first=None,
         n_trials=section.n_trials,
         timeout=section.timeout,
         trial_timeout=params.execution.trial_timeout,
     )
+
+
+def resolve_device(chosen: Device) -> str:
+    """`auto` is cuda where there is a GPU, else cpu. Raises ParamsError for cuda where there is none."""
+    if chosen == "cpu":
+        return chosen
+    if torch.cuda.is_available():
+        return "cuda"
+    if chosen == "cuda":
+        raise ParamsError("training.device", chosen, "no CUDA GPU is found here; must be cpu or auto")
+    return "cpu"
 
 
 def multi_objective(params: Params, dataset: StoredDataset, best: Config) -> Spec:

@@ -63,8 +63,8 @@ def _told(trial: FrozenTrial, result: Result) -> Trial:
 def task(spec: Spec, number: int, config: Config, past: Sequence[Past]) -> Task:
     """What a worker needs for trial `number`. past: of the trials told when it was asked, which are the first ones."""
     known = () if spec.pruner == "none" else tuple(past[: max(0, number - spec.window + 1)])
-    training_seed = seeds(spec.seed, number)[1]
-    return Task(number, config, training_seed, spec.dataset.folder, spec.dataset.digest, spec.pruner, known)
+    training_seed, dataset = seeds(spec.seed, number)[1], spec.dataset
+    return Task(number, config, training_seed, dataset.folder, dataset.digest, spec.device, spec.pruner, known)
 
 
 def as_past(result: Result) -> Past:

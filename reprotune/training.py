@@ -9,14 +9,36 @@ import torch
 from annotated_types import Ge, Gt
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR
 
-from reprotune.datasets import Split
-from reprotune.models import Config, Shape, build
+from reprotune.augmentation import AUGMENTATIONS, augmented
+from reprotune.datasets import Inputs, Split
+from reprotune.models import Config, Share, build
 
-OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
-    "Adam": partial(torch.optim.Adam, fused=True),
-    "RMSprop": partial(torch.optim.RMSprop, foreach=True),
-    "SGD": partial(torch.optim.SGD, fused=True),
+
+class Optimizer(NamedTuple):
+    """An optimizer, and the hyperparameters that it alone has, under the names that torch gives them."""
+
+    build: Callable[..., torch.optim.Optimizer]
+    own: Mapping[str, Any]
+
+
+_MOMENTUM: Mapping[str, Any] = {"momentum": Share}
+OPTIMIZERS: dict[str, Optimizer] = {
+    "Adam": Optimizer(partial(torch.optim.Adam, fused=True), own={}),
+    "AdamW": Optimizer(partial(torch.optim.AdamW, fused=True), own={}),  # decouples weight_decay from the gradient
+    "RMSprop": Optimizer(partial(torch.optim.RMSprop, foreach=True), own=_MOMENTUM),
+    "SGD": Optimizer(partial(torch.optim.SGD, fused=True), own=_MOMENTUM),
+}
+
+# How lr goes over a training's steps: (optimizer, number of steps) → what is stepped after each of them.
+SCHEDULES: dict[str, Callable[[torch.optim.Optimizer, int], LRScheduler | None]] = {
+    "constant": lambda optimizer, steps: None,
+    "cosine": CosineAnnealingLR,  # to 0
+    # From lr / 25 up to lr over the first 30 % of the steps, then down to nearly 0.
+    "one_cycle": lambda optimizer, steps: OneCycleLR(
+        optimizer, optimizer.defaults["lr"], total_steps=steps, cycle_momentum=False
+    ),
 }
 
 # The hyperparameters that every model has: name → the type of a legal value.
@@ -25,6 +47,11 @@ HYPERPARAMETERS: Mapping[str, Any] = {
     "lr": Annotated[float, Gt(0)],
     "batch_size": Annotated[int, Ge(1)],
     "epochs": Annotated[int, Ge(1)],
+    "schedule": Literal[tuple(SCHEDULES)],
+    "weight_decay": Annotated[float, Ge(0)],
+    "label_smoothing": Share,
+    "normalise": bool,
+    **{name: augmentation.legal for name, augmentation in AUGMENTATIONS.items()},
 }
 
 _VALID_BATCH = 4096  # bounds the memory of a validation pass
@@ -35,17 +62,20 @@ class Diverged(ArithmeticError):
 
 
 class Epoch(NamedTuple):
-    """One point of a learning curve: mean cross entropy (nats) while training and on valid; share correct."""
+    """One point of a learning curve: mean cross entropy (nats) while training and on valid; share correct.
+
+    The training loss is the one that is minimised: of smoothed labels and augmented images, if they are.
+    """
 
     train_loss: float
     valid_loss: float
     valid_accuracy: float
 
 
-def new_model(config: Config, shape: Shape, classes: int, seed: int) -> nn.Module:
+def new_model(config: Config, inputs: Inputs, seed: int) -> nn.Module:
     """A model with seeded initial weights. Raises ValueError where the config cannot be built."""
     torch.manual_seed(seed)
-    return build(config, shape, classes)
+    return build(config, inputs)
 
 
 def learning_curve(model: nn.Module, config: Config, train: Split, valid: Split, seed: int) -> Iterator[Epoch]:
@@ -58,20 +88,37 @@ def learning_curve(model: nn.Module, config: Config, train: Split, valid: Split,
 
 
 def fit(model: nn.Module, config: Config, train: Split, seed: int) -> Iterator[float]:
-    """Train for config["epochs"] epochs; yield the mean training loss of each. Batches are reshuffled every epoch."""
+    """Train for config["epochs"] epochs; yield the mean training loss of each. Batches are reshuffled every epoch.
+
+    The model is trained where `train` lies. On a GPU, what torch has no repeatable kernel for is a RuntimeError.
+    """
+    device, examples = train.images.device, len(train.labels)
+    if device.type == "cuda":  # on a CPU, all that is used here repeats its bits
+        torch.use_deterministic_algorithms(True)
     torch.manual_seed(seed)
-    optimizer = OPTIMIZERS[config["optimizer"]](model.parameters(), lr=config["lr"])
-    examples = len(train.labels)
+    optimizer = new_optimizer(model.to(device), config)
+    schedule = SCHEDULES[config["schedule"]](optimizer, config["epochs"] * math.ceil(examples / config["batch_size"]))
     for _ in range(config["epochs"]):
         model.train()
-        total = torch.zeros(())
-        for batch in torch.split(torch.randperm(examples), config["batch_size"]):
-            loss = F.cross_entropy(model(pixels(train.images[batch])), train.labels[batch])
+        total = torch.zeros((), device=device)
+        for batch in torch.split(torch.randperm(examples, device=device), config["batch_size"]):
+            # index_select copies an image at once; indexing with [batch] goes pixel by pixel.
+            images, labels = (tensor.index_select(0, batch) for tensor in train)
+            logits = model(pixels(augmented(images, config)))
+            loss = F.cross_entropy(logits, labels, label_smoothing=config["label_smoothing"])
             optimizer.zero_grad()
             torch.autograd.backward(loss)
             optimizer.step()
+            if schedule:
+                schedule.step()
             total += loss.detach() * len(batch)
         yield total.item() / examples
+
+
+def new_optimizer(model: nn.Module, config: Config) -> torch.optim.Optimizer:
+    optimizer = OPTIMIZERS[config["optimizer"]]
+    own = {name: config[name] for name in optimizer.own}
+    return optimizer.build(model.parameters(), lr=config["lr"], weight_decay=config["weight_decay"], **own)
 
 
 @torch.inference_mode()

@@ -23,6 +23,7 @@ class Task:
     seed: int
     dataset: Path
     dataset_digest: str
+    device: str
     pruner: str
     past: tuple[Past, ...]
 
@@ -54,8 +55,8 @@ def run_trial(task: Task) -> Result:
     judge = Judge(task.pruner, task.past, task.number)
     try:
         dataset = open_dataset(task.dataset, task.dataset_digest)
-        train, valid = dataset.load("train"), dataset.load("valid")
-        model = new_model(task.config, dataset.shape, len(dataset.classes), task.seed)
+        train, valid = (dataset.load(split, task.device) for split in ("train", "valid"))
+        model = new_model(task.config, dataset.inputs, task.seed)
         cost = measure(model, dataset.shape)
         for epoch, point in enumerate(learning_curve(model, task.config, train, valid, task.seed), start=1):
             curve.append(point)

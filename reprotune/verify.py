@@ -50,7 +50,7 @@ def _first_difference(one: Curve, other: Curve) -> int:
 
 def environment(spec: Spec) -> str:
     """How this environment differs from the one in which the results were made."""
-    recorded, here = read_json(folder(spec) / "study.json"), bits.arithmetic()
+    recorded, here = read_json(folder(spec) / "study.json"), bits.arithmetic(spec.device)
     changed = [f"{name} {recorded[name]} → {value}" for name, value in here.items() if recorded.get(name) != value]
     if recorded["dataset"] != spec.dataset.digest:
         changed.append(f"dataset {recorded['dataset'][:12]} → {spec.dataset.digest[:12]}")

@@ -12,7 +12,7 @@ def main() -> None:
         spec.check(chosen)
         dataset = datasets.verified(chosen.data.dataset)
         configs = evaluation.winners(chosen)
-        scores = evaluation.test_scores(configs, dataset, chosen.seed, chosen.evaluate.seeds, executor)
+        scores = evaluation.test_scores(configs, dataset, chosen, executor)
         evaluation.write(scores, evaluation.summarize(configs, scores, dataset))
         evaluation.track(chosen, dataset)
 

@@ -6,8 +6,8 @@ from conftest import InlineExecutor, make_params
 from reprotune import artifacts, evaluation
 from reprotune.datasets import StoredDataset
 
-CONFIG = {"model": "mlp", "layers": 1, "width_1": 8, "dropout_1": 0.2, "optimizer": "Adam", "lr": 0.01}
-CONFIG |= {"batch_size": 32, "epochs": 2}
+CONFIG = {**make_params().training.hyperparameters, "model": "mlp", "layers": 1, "width_1": 8, "dropout_1": 0.2}
+CONFIG |= {"lr": 0.01, "batch_size": 32, "epochs": 2}
 
 
 def test_scores(dataset: StoredDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -19,7 +19,7 @@ def test_scores(dataset: StoredDataset, tmp_path: Path, monkeypatch: pytest.Monk
             return super().submit(fn, *args, **kwargs)
 
     configs = {"best": CONFIG, "knee": CONFIG | {"epochs": 6}, "most_accurate": dict(CONFIG)}
-    scores = evaluation.test_scores(configs, dataset, seed=0, n=3, executor=Counting())
+    scores = evaluation.test_scores(configs, dataset, make_params(evaluate__seeds=3), Counting())
     assert len(submitted) == 6  # equal configs are trained once
     assert scores["best"] == scores["most_accurate"]
     assert len(set(scores["best"])) > 1

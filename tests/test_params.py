@@ -40,7 +40,7 @@ REFUSED = [
     ("model.model", "rnn", "model.model = 'rnn': should be 'mlp' or 'cnn'"),
     ("model.width", 0, "model.width = 0: should be greater than or equal to 1"),
     ("model.depth", 3, "model.depth = 3: unknown hyperparameter; known: model, optimizer"),
-    ("training.optimizer", "adam", "training.optimizer = 'adam': should be 'Adam', 'RMSprop' or 'SGD'"),
+    ("training.optimizer", "adam", "training.optimizer = 'adam': should be 'Adam', 'AdamW', 'RMSprop' or 'SGD'"),
     ("training.lr", 0.0, "training.lr = 0.0: should be greater than 0"),
     (f"single_objective.{LR}", {"type": "flat"}, "a plain value, or a mapping whose type is int, float or categorical"),
     (f"single_objective.{LR}", {"low": 1.0, "high": 2.0}, "a plain value, or a mapping whose type is"),
@@ -58,7 +58,20 @@ REFUSED = [
     ("single_objective.search_space.dropout", 1.0, "dropout = 1.0: should be less than 1"),
     ("single_objective.search_space.optimizer", {"type": "categorical", "choices": []}, "at least 1 item"),
     ("single_objective.search_space.optimizer", {"type": "categorical", "choices": ["SGD", "SGD"]}, "must differ"),
-    ("single_objective.search_space.optimizer", {"type": "categorical", "choices": ["Lion"]}, "'Adam', 'RMSprop' or"),
+    ("single_objective.search_space.optimizer", {"type": "categorical", "choices": ["Lion"]}, "'Adam', 'AdamW', 'RMSp"),
+    ("training.device", "gpu", "training.device = 'gpu': should be 'cpu', 'cuda' or 'auto'"),
+    ("training.momentum", 1.0, "training.momentum = 1.0: should be less than 1"),
+    ("training.weight_decay", -0.1, "training.weight_decay = -0.1: should be greater than or equal to 0"),
+    ("training.label_smoothing", 1, "training.label_smoothing = 1: should be less than 1"),
+    ("training.schedule", "linear", "training.schedule = 'linear': should be 'constant', 'cosine' or 'one_cycle'"),
+    ("training.shift", -1, "training.shift = -1: should be greater than or equal to 0"),
+    ("training.flip", 1, "training.flip = 1: should be a valid boolean"),
+    ("training.cutout", 0.5, "training.cutout = 0.5: should be a valid integer"),
+    ("model.kernel", 4, "model.kernel = 4: should be 1, 3, 5, 7, 9 or 11"),
+    ("model.pooling", "max", "model.pooling = 'max': should be 'flatten' or 'average'"),
+    ("single_objective.search_space.device", "cuda", "unknown hyperparameter; known: model"),
+    ("single_objective.search_space.kernel", {"type": "int", "low": 3, "high": 7}, "kernel = 4: should be 1, 3"),
+    ("single_objective.search_space.kernel", {"type": "int", "low": 3, "high": 8, "step": 2}, "kernel = 8: should be"),
     ("single_objective.search_space.speed", 3, "unknown hyperparameter; known: model"),
 ]
 
@@ -82,7 +95,7 @@ def test_bad_values_are_refused_in_one_line(tmp_path: Path, key: str, value: Any
 
 def test_a_missing_hyperparameter_is_named() -> None:
     chosen = make_params()
-    del chosen.training["lr"]
+    del chosen.training.hyperparameters["lr"]
     with pytest.raises(Refused, match=r"model.lr = None: is missing, here and in the sections model and training"):
         search_space.default_config(chosen)
 

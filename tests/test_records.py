@@ -15,6 +15,7 @@ from reprotune.errors import Refused
 from reprotune.params import Params
 from reprotune.pruners import PRUNERS
 from reprotune.spec import Spec
+from reprotune.training import OPTIMIZERS, SCHEDULES
 
 
 def conduct(dataset: StoredDataset, name: str = "single_objective", **changes: object) -> tuple[Spec, Params]:
@@ -41,6 +42,42 @@ def test_every_trial_is_trained_again_to_the_same_bits(repository: Path, dataset
     found = list(verify.differences(declared, numbers, tracked, InlineExecutor()))
     assert found == [(number, "") for number in numbers]
     assert verify.environment(declared) == "in nothing that is recorded"
+
+
+def choices(*values: object) -> dict[str, object]:
+    return {"type": "categorical", "choices": values}
+
+
+EVERYTHING = {
+    "model": choices("mlp", "cnn"),
+    "layers": 1,
+    "width": {"type": "int", "low": 2, "high": 8},
+    "blocks": {"type": "int", "low": 1, "high": 2},
+    "channels": {"type": "int", "low": 2, "high": 4},
+    "kernel": {"type": "int", "low": 1, "high": 5, "step": 2},
+    "pooling": choices("flatten", "average"),
+    "optimizer": choices(*OPTIMIZERS),
+    "momentum": {"type": "float", "low": 0.0, "high": 0.9},
+    "epochs": 2,
+    "schedule": choices(*SCHEDULES),
+    "weight_decay": {"type": "float", "low": 1e-5, "high": 0.1, "log": True},
+    "shift": {"type": "int", "low": 0, "high": 2},
+    "flip": choices(True, False),
+    "cutout": choices(0, 3),
+    "label_smoothing": choices(0.0, 0.1),
+    "normalise": choices(True, False),
+}
+
+
+@pytest.mark.parametrize("name", ["single_objective", "multi_objective"])
+def test_a_study_of_all_that_can_be_searched(repository: Path, dataset: StoredDataset, name: str) -> None:
+    declared, _ = conduct(dataset, name, search_space=EVERYTHING, n_trials=14)
+    written = records.read(session.folder(declared), declared)
+    assert {trial.config["model"] for trial in written} == {"mlp", "cnn"}
+    assert not [trial.result.reason for trial in written if trial.result.state == "FAIL"]
+    numbers = list(range(14))
+    found = list(verify.differences(declared, numbers, tracking.curves(declared, numbers), InlineExecutor()))
+    assert found == [(number, "") for number in numbers]
 
 
 def test_a_difference_is_found(repository: Path, dataset: StoredDataset, monkeypatch: pytest.MonkeyPatch) -> None:

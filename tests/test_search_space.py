@@ -2,10 +2,11 @@ from typing import Any
 
 import optuna
 import pytest
-from conftest import make_params
+from conftest import ROOT, make_params
 
 from reprotune import search_space
 from reprotune.params import Categorical, FloatRange, IntRange
+from reprotune.training import HYPERPARAMETERS, OPTIMIZERS
 
 BOTH: search_space.Space = {
     "model": Categorical(type="categorical", choices=("mlp", "cnn")),
@@ -14,6 +15,8 @@ BOTH: search_space.Space = {
     "channels": 5,
     "lr": FloatRange(type="float", low=1e-3, high=1e-1, log=True),
 }
+
+NEUTRAL = {name: make_params().training.hyperparameters[name] for name in HYPERPARAMETERS}
 
 
 def suggested(space: search_space.Space, n: int) -> list[dict[str, Any]]:
@@ -24,14 +27,14 @@ def suggested(space: search_space.Space, n: int) -> list[dict[str, Any]]:
 def test_only_the_chosen_models_parts_are_suggested() -> None:
     space = search_space.complete(make_params(), BOTH, "single_objective")
     configs = suggested(space, 40)
-    training = {"model", "optimizer", "lr", "batch_size", "epochs"}
+    training = {"model", *HYPERPARAMETERS}  # the default optimizer has none of its own
     assert {config["model"] for config in configs} == {"mlp", "cnn"}
     assert {config.get("layers") for config in configs if config["model"] == "mlp"} == {1, 2, 3}
     for config in configs:
         layers = config["layers" if config["model"] == "mlp" else "blocks"]
         own = ("width", "dropout") if config["model"] == "mlp" else ("channels", "dropout")
         numbered = {f"{name}_{layer}" for name in own for layer in range(1, layers + 1)}
-        count = {"layers" if config["model"] == "mlp" else "blocks"}
+        count = {"layers"} if config["model"] == "mlp" else {"blocks", "kernel", "pooling"}
         assert set(config) == training | numbered | count
         assert all(config[f"channels_{i}"] == 5 for i in range(1, layers + 1) if config["model"] == "cnn")
         assert search_space.contains(space, config)
@@ -50,20 +53,26 @@ def test_only_the_chosen_models_parts_are_suggested() -> None:
         ({"layers": 2}, False),  # lacks width_2
         ({"width_2": 6}, False),  # has a layer too many
         ({"model": "cnn"}, False),
+        ({"momentum": 0.0}, False),  # Adam has none
+        ({"flip": True}, False),
     ],
 )
 def test_contains(change: dict[str, Any], inside: bool) -> None:
     space = search_space.complete(make_params(), BOTH, "single_objective")
-    config = {"model": "mlp", "layers": 1, "width_1": 4, "dropout_1": 0.2, "optimizer": "Adam", "lr": 0.01}
-    config |= {"batch_size": 64, "epochs": 10}
+    config = NEUTRAL | {"model": "mlp", "layers": 1, "width_1": 4, "dropout_1": 0.2, "lr": 0.01}
     assert search_space.contains(space, config)
     assert search_space.contains(space, config | change) is inside
+
+
+def test_the_readme_names_every_hyperparameter() -> None:
+    table = (ROOT / "README.md").read_text().split("What can be searched")[1].split("\n- ")[0]
+    assert {name for name in search_space._LEGAL if f"`{name}`" not in table} == set()
 
 
 def test_the_default_config_has_a_value_for_each_layer() -> None:
     config = search_space.default_config(make_params())
     model = {"model": "mlp", "layers": 2, "width_1": 64, "width_2": 64, "dropout_1": 0.2, "dropout_2": 0.2}
-    assert config == model | {"optimizer": "Adam", "lr": 0.001, "batch_size": 64, "epochs": 10}
+    assert config == model | NEUTRAL
 
 
 def test_largest_is_the_highest_of_everything() -> None:
@@ -71,6 +80,27 @@ def test_largest_is_the_highest_of_everything() -> None:
     mlp, cnn = search_space.largest(space)
     assert (mlp["layers"], mlp["width_3"], mlp["lr"]) == (3, 8, 0.1)
     assert (cnn["blocks"], cnn["channels_2"]) == (2, 5)
+
+
+def test_an_optimizers_own_hyperparameters_are_suggested_with_it_alone() -> None:
+    momentum = FloatRange(type="float", low=0.5, high=0.9)
+    optimizer = Categorical(type="categorical", choices=tuple(OPTIMIZERS))
+    space = search_space.complete(make_params(), {"optimizer": optimizer, "momentum": momentum}, "single_objective")
+    configs = suggested(space, 40)
+    assert {config["optimizer"] for config in configs} == set(OPTIMIZERS)
+    for config in configs:
+        assert ("momentum" in config) == (config["optimizer"] in ("RMSprop", "SGD"))
+        assert search_space.contains(space, config)
+        assert search_space.parse(space, {name: str(value) for name, value in config.items()}) == config
+    assert "momentum" in search_space.names(space)
+
+
+def test_largest_is_of_every_choice_of_words() -> None:
+    pooling = Categorical(type="categorical", choices=("average", "flatten"))
+    kernel = IntRange(type="int", low=1, high=5, step=2)
+    space = search_space.complete(make_params(), {**BOTH, "pooling": pooling, "kernel": kernel}, "single_objective")
+    configs = [config for config in search_space.largest(space) if config["model"] == "cnn"]
+    assert [(config["pooling"], config["kernel"]) for config in configs] == [("average", 5), ("flatten", 5)]
 
 
 def test_a_fixed_value_is_recorded_like_a_searched_one() -> None:

@@ -205,7 +205,7 @@ def test_seeds_are_all_different() -> None:
 
 
 def test_the_dispatch_is_fixed() -> None:
-    arithmetic = bits.arithmetic()
+    arithmetic = bits.arithmetic("cpu")
     assert arithmetic["ATEN_CPU_CAPABILITY"] == "avx2"
     assert arithmetic["OMP_NUM_THREADS"] == "1"
     assert set(bits.LIBRARIES) <= set(arithmetic)
@@ -261,3 +261,31 @@ def test_a_net_that_the_images_are_too_small_for_is_refused(dataset: StoredDatas
     line = "params.yaml: single_objective.search_space, .*: blocks = 5: too many for images of 8 × 8 pixels"
     with pytest.raises(Refused, match=line):
         specs.of(make_params(**changes), "single_objective", dataset)
+
+
+def test_a_net_too_large_for_any_tensor_is_refused(dataset: StoredDataset) -> None:
+    space = {"width": {"type": "int", "low": 4, "high": 2**62}}
+    with pytest.raises(Refused, match=r"^params.yaml: single_objective.search_space, .*: too large to be built: .*$"):
+        specs.of(make_params(single_objective__search_space=space), "single_objective", dataset)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "gpu", "device"),
+    [("cpu", True, "cpu"), ("auto", False, "cpu"), ("auto", True, "cuda"), ("cuda", True, "cuda")],
+)
+def test_the_device_is_resolved_into_the_study(
+    dataset: StoredDataset, monkeypatch: pytest.MonkeyPatch, chosen: str, gpu: bool, device: str
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: gpu)
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda device: "GPU of a test")
+    declared = specs.of(make_params(training__device=chosen), "single_objective", dataset)
+    assert declared.device == study.task(declared, 0, {}, []).device == device
+    assert bits.arithmetic(declared.device)["device"] == ("GPU of a test" if device == "cuda" else "cpu")
+    assert (declared.identity == spec(dataset).identity) == (device == "cpu")
+
+
+def test_a_gpu_that_is_not_there_is_refused(dataset: StoredDataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    line = r"^params.yaml: training.device = 'cuda': no CUDA GPU is found here; must be cpu or auto$"
+    with pytest.raises(Refused, match=line):
+        specs.of(make_params(training__device="cuda"), "single_objective", dataset)
