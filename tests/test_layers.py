@@ -10,6 +10,8 @@ from ruamel.yaml import YAML
 LAYERS = (
     ("errors", "artifacts", "bits"),
     ("params", "cli"),
+    ("splits", "originals"),
+    ("published", "image_folder"),
     ("datasets", "models"),
     ("cost",),
     ("training",),
@@ -19,7 +21,7 @@ LAYERS = (
     ("spec",),
     ("study",),
     ("results", "tracking", "plots", "progress", "records"),
-    ("evaluation", "session"),
+    ("evaluation", "overview", "session"),
     ("verify",),
 )
 ONLY = {
@@ -27,7 +29,8 @@ ONLY = {
     "optuna_integration": {"tracking"},
     "optuna": {"journal", "pruners", "records", "samplers", "search_space", "study"},
     "distributed": {"engine"},
-    "torchvision": {"datasets"},
+    "torchvision": {"originals", "published"},
+    "PIL": {"image_folder", "overview"},
     "mlxtend": {"datasets"},
     "thop": {"cost"},
     "matplotlib": {"plots"},
