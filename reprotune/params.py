@@ -101,9 +101,16 @@ Declared = Annotated[
 SearchSpace = dict[str, Declared]
 
 
+class Images(Section):
+    folder: str
+    size: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] = Field(strict=False)  # height, width
+    mode: Literal["grey", "rgb"]
+
+
 class Data(Section):
     dataset: str
     mirror: str | None
+    images: Images
     train_examples: int | None = Field(ge=1)
     valid_examples: int | None = Field(ge=1)
 

@@ -10,12 +10,12 @@ from optuna.trial import FixedTrial, FrozenTrial, TrialState, create_trial
 
 from reprotune.artifacts import read_csv
 from reprotune.cost import Cost
+from reprotune.curve import Epoch
 from reprotune.models import Config
 from reprotune.pruners import Judge
 from reprotune.search_space import parse, suggest
 from reprotune.spec import Spec
 from reprotune.study import Trial, as_past, task
-from reprotune.training import Epoch
 from reprotune.trial import Result, State
 
 

@@ -20,15 +20,16 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
+from reprotune.curve import Epoch
 from reprotune.errors import Refused
-from reprotune.spec import Spec
-from reprotune.study import Trial
-from reprotune.training import Epoch
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
     from optuna import Study
+
+    from reprotune.spec import Spec
+    from reprotune.study import Trial
 
 _STATUS = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "FAIL": "FAILED"}
 _BATCH = 1000  # metrics that MLflow takes at once
@@ -36,7 +37,7 @@ Point = tuple[str, float, int, int]  # metric, value, step, milliseconds since 1
 
 
 class ParentRun:
-    """The MLflow run of a study, or of the evaluation, and the runs nested in it."""
+    """The MLflow run of a study, of the evaluation or of a dataset, and the runs nested in it."""
 
     def __init__(self, client: "MlflowClient", run: "Run") -> None:
         self._client = client
@@ -77,7 +78,7 @@ class ParentRun:
     def id(self) -> str:
         return str(self._run.info.run_id)
 
-    def log_trial(self, spec: Spec, study: "Study", trial: Trial) -> None:
+    def log_trial(self, spec: "Spec", study: "Study", trial: "Trial") -> None:
         """The nested run of a told trial: written by Optuna's callback, then its curve, cost and status added."""
         import mlflow
         from optuna_integration import MLflowCallback
@@ -125,7 +126,7 @@ class ParentRun:
         for number in [number for number in self._nested if number >= trials]:
             self._client.delete_run(self._nested.pop(number))
 
-    def log_series(self, series: Mapping[str, Sequence[float]], trials: Sequence[Trial]) -> None:
+    def log_series(self, series: Mapping[str, Sequence[float]], trials: "Sequence[Trial]") -> None:
         """Metrics with a value for each trial number."""
         times = [_milliseconds(trial) for trial in trials]
         for name, values in series.items():
@@ -146,7 +147,10 @@ class ParentRun:
         """All files below the folder but DVC's hidden ones."""
         for path in sorted(folder.rglob("[!.]*.*")):
             below = path.parent.relative_to(folder).as_posix()
-            self._client.log_artifact(self.id, str(path), None if below == "." else below)
+            self.log_file(path, None if below == "." else below)
+
+    def log_file(self, path: Path, below: str | None = None) -> None:
+        self._client.log_artifact(self.id, str(path), below)
 
     def _log(self, run_id: str, points: Sequence[Point]) -> None:
         from mlflow.entities import Metric
@@ -189,7 +193,7 @@ def _begun(experiment: str, identity: str, params: Mapping[str, Any]) -> ParentR
     return ParentRun(client, run)
 
 
-def curves(spec: Spec, numbers: Sequence[int]) -> dict[int, list[Epoch]]:
+def curves(spec: "Spec", numbers: Sequence[int]) -> dict[int, list[Epoch]]:
     """Trial number → the learning curve that the store has, for those of `numbers` that it has."""
     with _usable():
         client, experiment_id = _experiment(spec.name)
@@ -292,6 +296,6 @@ def _flat(value: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any
             yield f"{prefix}{key}", inner
 
 
-def _milliseconds(trial: Trial) -> int:
+def _milliseconds(trial: "Trial") -> int:
     assert trial.optuna.datetime_complete is not None
     return int(trial.optuna.datetime_complete.timestamp() * 1000)

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR
 
 from reprotune.augmentation import AUGMENTATIONS, augmented
+from reprotune.curve import Epoch
 from reprotune.datasets import Inputs, Split
 from reprotune.models import Config, Share, build
 
@@ -59,17 +60,6 @@ _VALID_BATCH = 4096  # bounds the memory of a validation pass
 
 class Diverged(ArithmeticError):
     """A loss became NaN or infinite."""
-
-
-class Epoch(NamedTuple):
-    """One point of a learning curve: mean cross entropy (nats) while training and on valid; share correct.
-
-    The training loss is the one that is minimised: of smoothed labels and augmented images, if they are.
-    """
-
-    train_loss: float
-    valid_loss: float
-    valid_accuracy: float
 
 
 def new_model(config: Config, inputs: Inputs, seed: int) -> nn.Module:

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from reprotune.cost import Cost, measure
+from reprotune.curve import Epoch
 from reprotune.datasets import open_dataset
 from reprotune.models import Config
 from reprotune.pruners import Judge, Past
-from reprotune.training import Epoch, learning_curve, new_model
+from reprotune.training import learning_curve, new_model
 
 State = Literal["COMPLETE", "PRUNED", "FAIL"]
 

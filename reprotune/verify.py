@@ -5,10 +5,10 @@ from concurrent.futures import Executor
 
 from reprotune import bits, records
 from reprotune.artifacts import read_json
+from reprotune.curve import Epoch
 from reprotune.session import folder
 from reprotune.spec import Spec
 from reprotune.study import as_past, task
-from reprotune.training import Epoch
 from reprotune.trial import Result, run_trial
 
 Curve = Sequence[Epoch]

@@ -1,4 +1,4 @@
-"""Original files → data/<dataset>/: train, valid and test split, and their digests."""
+"""Original files → data/<dataset>/: train, valid and test split, what they are made of, and their digests."""
 
 from pathlib import Path
 
@@ -6,14 +6,16 @@ from reprotune import cli, params
 
 
 def main() -> None:
-    from reprotune import datasets
+    from reprotune import datasets, overview
 
     chosen = params.load()
     folder = Path("data") / chosen.data.dataset
     datasets.download(chosen.data, chosen.seed, folder)
     stored = datasets.StoredDataset(folder)
-    sizes = ", ".join(f"{len(stored.load(split).labels):,} {split}" for split in ("train", "valid", "test"))
+    overview.write(stored)
+    sizes = ", ".join(f"{size:,} {split}" for split, size in overview.sizes(stored).items())
     print(f"{folder}: {sizes}; digest {stored.digest[:12]}")
+    overview.track(stored, chosen.seed)
 
 
 if __name__ == "__main__":

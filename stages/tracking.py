@@ -1,4 +1,4 @@
-"""Write what MLflow lacks of the studies and of the evaluation, from their journals or else from results/."""
+"""Write what MLflow lacks of the dataset, the studies and the evaluation, from journals or else from results/."""
 
 from pathlib import Path
 
@@ -7,10 +7,12 @@ from reprotune.artifacts import read_yaml
 
 
 def main() -> None:
-    from reprotune import datasets, evaluation, session, spec
+    from reprotune import datasets, evaluation, overview, session, spec
 
     chosen = params.load()
     dataset = datasets.verified(chosen.data.dataset)
+    overview.track(dataset, chosen.seed)
+    print("download: MLflow has its dataset")
     best = read_yaml(Path("results/single_objective/best_config.yaml"))["params"]
     for declared in (spec.of(chosen, "single_objective", dataset), spec.multi_objective(chosen, dataset, best)):
         print(f"{declared.name}: MLflow has its {session.track_again(declared, chosen)} trials")

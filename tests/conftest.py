@@ -11,14 +11,15 @@ import pytest
 from mlflow import MlflowClient
 
 from reprotune import datasets, engine, journal, params, study
-from reprotune.datasets import Arrays, Dataset, StoredDataset
-from reprotune.params import Data, Execution, Params
+from reprotune.datasets import Dataset, StoredDataset
+from reprotune.params import Data, Execution, Images, Params
 from reprotune.spec import Spec
+from reprotune.splits import Arrays
 
 ROOT = Path(__file__).parents[1]
 
 
-def blobs(_mirror: str | None = None) -> tuple[Arrays, None]:
+def blobs(_: Data | None = None) -> tuple[Arrays, None]:
     """400 images of 8 × 8 in 4 classes: noise, and one bright quarter that says the class."""
     rng = np.random.default_rng(0)
     labels = np.repeat(np.arange(4), 100)
@@ -29,12 +30,21 @@ def blobs(_mirror: str | None = None) -> tuple[Arrays, None]:
     return Arrays(images, labels.astype(np.int64)), None
 
 
+IMAGES = Images(folder="images", size=(8, 8), mode="grey")
+
+
+def make_data(**changes: object) -> Data:
+    """A section data that takes all of a dataset."""
+    content = {"mirror": None, "images": IMAGES.model_dump(), "train_examples": None, "valid_examples": None}
+    return Data.model_validate(content | changes)
+
+
 @pytest.fixture(scope="session")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoredDataset]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(datasets.DATASETS, "blobs", Dataset(blobs, valid=80, test=80, classes=tuple("abcd")))
         folder = tmp_path_factory.mktemp("data") / "blobs"
-        datasets.download(Data(dataset="blobs", mirror=None, train_examples=None, valid_examples=None), 0, folder)
+        datasets.download(make_data(dataset="blobs"), 0, folder)
         yield StoredDataset(folder)
 
 

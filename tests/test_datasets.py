@@ -1,3 +1,4 @@
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
@@ -6,18 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import blobs
+from conftest import blobs, make_data
 
 from reprotune import datasets
+from reprotune.artifacts import read_json
 from reprotune.datasets import Dataset, StoredDataset
 from reprotune.errors import Refused
 from reprotune.params import Data
 
 
 def data(**changes: object) -> Data:
-    return Data.model_validate(
-        {"dataset": "mnist_5k", "mirror": None, "train_examples": None, "valid_examples": None} | changes
-    )
+    return make_data(**{"dataset": "mnist_5k"} | changes)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -99,6 +99,35 @@ def test_a_damaged_file_is_found(tmp_path: Path) -> None:
         file.write(b"\x07")
     with pytest.raises(Refused, match=r"train_images.npy: is damaged"):
         StoredDataset(tmp_path).verify()
+
+
+def test_mean_and_std_are_those_of_the_train_split(digits: StoredDataset) -> None:
+    pixels = digits.load("train").images.double() / 255
+    assert digits.mean == pytest.approx([pixels.mean().item()], abs=1e-6)
+    assert digits.std == pytest.approx([pixels.std(correction=0).item()], abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ({"digest": None}, "digest: Input should be a valid string"),
+        ({"shape": [1, 28]}, "shape.2: Field required"),
+        ({"colour": "red"}, "colour: Extra inputs are not permitted"),
+        ("mean", "mean: Field required"),
+        ("", "it: Invalid JSON"),
+    ],
+)
+def test_a_damaged_description(digits: StoredDataset, tmp_path: Path, change: object, line: str) -> None:
+    content = read_json(digits.folder / "dataset.json")
+    if isinstance(change, dict):
+        content |= change
+    elif change:
+        del content[change]
+    (tmp_path / "dataset.json").write_text(json.dumps(content)[: None if change else -1])
+    with pytest.raises(Refused) as refused:
+        StoredDataset(tmp_path)
+    assert str(refused.value).startswith(f"{tmp_path / 'dataset.json'}: {line}")
+    assert str(refused.value).endswith("; `dvc repro -f download` makes it again")
 
 
 def test_a_folder_without_a_dataset(tmp_path: Path) -> None:

@@ -8,9 +8,11 @@ from ruamel.yaml import YAML
 
 # Each module may import those of the lines above its own, and `study` those of its own line's left.
 LAYERS = (
-    ("errors", "artifacts", "bits"),
+    ("errors", "artifacts", "bits", "curve"),
     ("params", "cli"),
-    ("datasets", "augmentation"),
+    ("splits", "originals", "augmentation"),
+    ("published", "image_folder"),
+    ("datasets",),
     ("models", "cost"),
     ("training",),
     ("engine", "search_space", "pareto", "pruners", "samplers"),
@@ -19,7 +21,7 @@ LAYERS = (
     ("spec",),
     ("study",),
     ("results", "tracking", "plots", "progress", "records"),
-    ("evaluation", "session"),
+    ("evaluation", "overview", "session"),
     ("verify",),
 )
 ONLY = {
@@ -27,7 +29,8 @@ ONLY = {
     "optuna_integration": {"tracking"},
     "optuna": {"journal", "pruners", "records", "samplers", "search_space", "study"},
     "distributed": {"engine"},
-    "torchvision": {"datasets"},
+    "torchvision": {"originals", "published"},
+    "PIL": {"image_folder", "overview"},
     "mlxtend": {"datasets"},
     "thop": {"cost"},
     "matplotlib": {"plots"},

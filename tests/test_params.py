@@ -36,6 +36,10 @@ REFUSED = [
     ("execution.window", 0, "execution.window = 0: should be greater than or equal to 1"),
     ("execution.workers", "all", "execution.workers"),
     ("data.train_examples", 0, "data.train_examples = 0: should be greater than or equal to 1"),
+    ("data.images.size", [28], "data.images.size.1 = '': Field required"),
+    ("data.images.size", [28, 0], "data.images.size.1 = 0: should be greater than or equal to 1"),
+    ("data.images.mode", "color", "data.images.mode = 'color': should be 'grey' or 'rgb'"),
+    ("data.images.colour", 1, "unknown key; known here: folder, size, mode"),
     ("evaluate.seeds", 0, "evaluate.seeds = 0"),
     ("model.model", "rnn", "model.model = 'rnn': should be 'mlp' or 'cnn'"),
     ("model.width", 0, "model.width = 0: should be greater than or equal to 1"),
@@ -71,7 +75,7 @@ REFUSED = [
     ("model.pooling", "max", "model.pooling = 'max': should be 'flatten' or 'average'"),
     ("single_objective.search_space.device", "cuda", "unknown hyperparameter; known: model"),
     ("single_objective.search_space.kernel", {"type": "int", "low": 3, "high": 7}, "kernel = 4: should be 1, 3"),
-    ("single_objective.search_space.kernel", {"type": "int", "low": 3, "high": 8, "step": 2}, "kernel = 8: should be"),
+    ("single_objective.search_space.kernel", {"type": "int", "low": 2, "high": 8, "step": 2}, "kernel = 2: should be"),
     ("single_objective.search_space.speed", 3, "unknown hyperparameter; known: model"),
 ]
 

@@ -49,6 +49,7 @@ def test_mlflow_has_a_run_a_trial(clone: Clone) -> None:
         rows = read_csv(clone.path / "results" / name / "trials.csv")
         assert clone.statuses(name)[0] == Counter(status[row["state"]] for row in rows)
     assert sum(clone.statuses("evaluate")[0].values()) == 5
+    assert clone.statuses("download") == [Counter()]
 
 
 def test_the_same_bytes_from_nothing_with_another_number_of_workers(clone: Clone) -> None:

@@ -1,0 +1,46 @@
+"""Images with labels, and seeded parts of them in which every class keeps its share."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from reprotune.params import ParamsError
+
+
+class Arrays(NamedTuple):
+    """Images and their labels, as NumPy arrays or as tensors."""
+
+    images: np.ndarray  # uint8, (N, channels, height, width)
+    labels: np.ndarray  # int64, (N,)
+
+    def take(self, index: np.ndarray) -> "Arrays":
+        return Arrays(self.images[index], self.labels[index])
+
+
+def hold_out(arrays: Arrays, count: int, seed: int) -> tuple[Arrays, Arrays]:
+    """(the rest, `count` of them), each shuffled, the classes in the same proportions."""
+    from sklearn.model_selection import train_test_split
+
+    index = np.arange(len(arrays.labels))
+    rest, held_out = train_test_split(index, test_size=count, stratify=arrays.labels, random_state=seed)
+    return arrays.take(rest), arrays.take(held_out)
+
+
+def part(arrays: Arrays, count: int | None, seed: int, key: str) -> Arrays:
+    """A stratified part, or all for None. Raises ParamsError, naming `key`, if each class cannot be in it."""
+    classes = len(np.unique(arrays.labels))
+    available = len(arrays.labels)
+    if count is None or count == available:
+        return arrays
+    if not classes <= count <= available - classes:
+        raise ParamsError(key, count, f"must be from {classes} to {available - classes}, or null for all {available}")
+    return hold_out(arrays, count, seed)[1]
+
+
+def mean_and_std(channel: np.ndarray) -> tuple[float, float]:
+    """Of values scaled to 0 … 1; from the counts of its 256 levels, and rounded, so that no kernel changes a bit."""
+    levels, counts = np.unique(channel, return_counts=True)
+    mean = np.average(levels / 255, weights=counts)
+    variance = np.average((levels / 255 - mean) ** 2, weights=counts)
+    return round(float(mean), 6), round(math.sqrt(variance), 6)
