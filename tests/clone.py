@@ -19,8 +19,8 @@ TRIALS = 8
 class Clone:
     """The project's files in a git repository of their own, with short studies."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, trials: int = TRIALS) -> None:
+        self.path, self._trials = path, trials
         files = self._git("-C", str(ROOT), "ls-files", "--cached", "--others", "--exclude-standard").splitlines()
         for name in files:
             if (ROOT / name).exists():
@@ -45,7 +45,7 @@ class Clone:
         params["data"]["train_examples"] = 400
         params["evaluate"]["seeds"] = 2
         for name in ("single_objective", "multi_objective"):
-            params[name] |= {"n_trials": TRIALS, "search_space": {**SPACE}}
+            params[name] |= {"n_trials": self._trials, "search_space": {**SPACE}}
         yaml.dump(params, self.path / "params.yaml")
         (self.path / "dvc.lock").unlink(missing_ok=True)
 
