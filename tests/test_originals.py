@@ -189,7 +189,7 @@ BROKEN = [
 ]
 
 
-@pytest.mark.parametrize(("content", "line"), BROKEN)
+@pytest.mark.parametrize(("content", "line"), BROKEN, ids=range(len(BROKEN)))
 def test_a_bad_file_is_named(mirror: Path, content: bytes, line: str) -> None:
     fill(mirror)
     (mirror / "things/one.gz").write_bytes(content)
