@@ -4,7 +4,7 @@ VENV ?= .venv
 KILLS ?= 200
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
-.PHONY: help setup repro verify tracking test soak ui
+.PHONY: help setup repro verify tracking test soak audit ui
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -35,6 +35,10 @@ test: setup  ## all tests, the linter and the type checker
 
 soak: setup  ## kill the studies KILLS times at random, and see that nothing is lost
 	PYTHONPATH=.:tests python tests/soak.py --kills $(KILLS)
+
+audit:  ## known vulnerabilities of the pinned dependencies, as the package index tells them
+	$(PYTHON) -m venv .venv-audit && .venv-audit/bin/python -m pip install --quiet pip-audit==2.10.1
+	.venv-audit/bin/pip-audit --requirement requirements.txt --disable-pip --require-hashes --strict
 
 ui: setup  ## MLflow at http://127.0.0.1:5000
 	mlflow ui

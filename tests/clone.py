@@ -5,7 +5,9 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from conftest import ROOT, SPACE
 from mlflow import MlflowClient
@@ -49,8 +51,10 @@ class Clone:
         yaml.dump(params, self.path / "params.yaml")
         (self.path / "dvc.lock").unlink(missing_ok=True)
 
-    def run(self, *command: str, code: int = 0) -> str:
-        environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    def run(self, *command: str, code: int = 0, variables: Mapping[str, str] = MappingProxyType({})) -> str:
+        environment = (
+            os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"} | dict(variables)
+        )
         for name in ("DVC_ROOT", "MLFLOW_TRACKING_URI"):  # which other tests in this process may have set
             environment.pop(name, None)
         done = subprocess.run(command, cwd=self.path, env=environment, check=False, capture_output=True, text=True)

@@ -4,6 +4,8 @@ import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from copy import copy
+from pathlib import Path
 
 import pytest
 from clone import TRIALS, Clone
@@ -64,6 +66,18 @@ def test_the_same_bytes_from_nothing_with_another_number_of_workers(clone: Clone
     assert clone.results() == expected
     assert clone.status().split() == ["M", "params.yaml"]
     clone.run("git", "checkout", "params.yaml")
+
+
+def test_the_same_bytes_in_unusual_surroundings(clone: Clone, tmp_path: Path) -> None:
+    """Another folder with a name that is no ASCII, a locale that is not UTF-8, and no folder for temporary files."""
+    elsewhere = copy(clone)
+    elsewhere.path = tmp_path / "eine Kopie für später"
+    shutil.copytree(clone.path, elsewhere.path, ignore=shutil.ignore_patterns("studies", "results", "mlflow.db*"))
+    variables = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "TMPDIR": "/no/such/folder"}
+    elsewhere.run(sys.executable, "-m", "stages.single_objective", variables=variables)
+    expected = {path: digest for path, digest in clone.results().items() if path.startswith("results/single_objective")}
+    assert elsewhere.results() == expected
+    assert sum(elsewhere.statuses("single_objective")[0].values()) == TRIALS
 
 
 def test_force_trains_a_finished_study_anew(clone: Clone) -> None:

@@ -237,7 +237,7 @@ def test_a_trial_whose_worker_dies_or_hangs_fails(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Which trials fail depends on nothing but the trials, and the study goes on."""
-    declared = replace(spec(dataset, n_trials=8), trial_timeout=5.0 if work is hangs_if_wide else None)
+    declared = replace(spec(dataset, n_trials=8), trial_timeout=15.0 if work is hangs_if_wide else None)
     expected = facts(run(declared, tmp_path / "undisturbed"))
     limit = 7 if work is hangs_if_wide else 5
     monkeypatch.setattr(study, "run_trial", work)

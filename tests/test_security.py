@@ -1,0 +1,74 @@
+"""No file is run, nothing listens to the network, and every dependency is the one that was pinned."""
+
+import ast
+import re
+import subprocess
+import sys
+from importlib.metadata import distributions
+from pathlib import Path
+
+import psutil
+import pytest
+from conftest import ROOT
+from test_engine import execution
+
+from reprotune import engine
+
+SOURCES = sorted(path for folder in ("reprotune", "stages") for path in (ROOT / folder).glob("*.py"))
+# To read a file with one of these is to run what it says.
+RUNS_FILES = {
+    "pickle",
+    "cPickle",
+    "dill",
+    "cloudpickle",
+    "shelve",
+    "marshal",
+    "torch.load",
+    "joblib.load",
+    "exec",
+    "eval",
+}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+def test_no_file_is_run(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    imported |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    assert not ({ast.unparse(call.func) for call in calls} | imported) & RUNS_FILES
+    options = {keyword.arg: ast.unparse(keyword.value) for call in calls for keyword in call.keywords}
+    assert "allow_pickle" not in options
+    assert options.get("shell", "False") == "False"
+    for call in calls:
+        if ast.unparse(call.func) == "YAML":
+            assert "typ='safe'" in ast.unparse(call)
+
+
+@pytest.mark.parametrize("name", engine.ENGINES)
+def test_nothing_listens_beyond_this_machine(name: str) -> None:
+    with engine.started(execution(engine=name, workers=2)) as executor:
+        executor.submit(abs, -1).result()
+        family = [psutil.Process(), *psutil.Process().children(recursive=True)]
+        listening = [c for process in family for c in process.net_connections("inet") if c.status == "LISTEN"]
+    assert {connection.laddr.ip for connection in listening} <= {"127.0.0.1", "::1"}
+    assert bool(listening) == (name == "dask")
+
+
+def test_dependencies_are_pinned_with_hashes_and_fit_together() -> None:
+    text = (ROOT / "requirements.txt").read_text()
+    pins = re.findall(
+        r"^([A-Za-z0-9._-]+)==[^ ]+(?: ;[^\\\n]*)? \\\n {4}--hash=sha256:[0-9a-f]{64}", text, re.MULTILINE
+    )
+    assert len(pins) > 100
+    assert len(pins) == len(re.findall(r"^[A-Za-z0-9]", text, re.MULTILINE))
+    done = subprocess.run([sys.executable, "-m", "pip", "check"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_no_dependency_is_under_the_agpl() -> None:
+    for distribution in distributions():
+        metadata = distribution.metadata.json
+        licences = [str(metadata.get(key, ""))[:200] for key in ("license", "license_expression")]
+        licences += [value for value in metadata.get("classifier", []) if value.startswith("License")]
+        assert not re.search("AGPL|Affero", " ".join(licences), re.IGNORECASE), metadata["name"]
