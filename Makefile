@@ -4,7 +4,10 @@ VENV ?= .venv
 KILLS ?= 200
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
-.PHONY: help setup repro verify tracking test soak audit ui
+# params.yaml is what git has, or `make preset` was told that it may be overwritten.
+FORCE ?= $(shell git diff --quiet HEAD -- params.yaml && echo unchanged)
+
+.PHONY: help setup repro preset verify tracking test soak audit ui
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -22,6 +25,11 @@ repro: setup  ## run the pipeline, or what a change made out of date, and sum up
 	@python -m json.tool .dvc/tmp/rwlock > /dev/null 2>&1 || rm -f .dvc/tmp/rwlock  # DVC, when killed, may tear its lock
 	dvc repro
 	@python -m stages.summary
+
+preset:  ## take presets/NAME.yaml as params.yaml; FORCE=1 overwrites changes that are not committed
+	@test -f "presets/$(NAME).yaml" || { echo "error: NAME = '$(NAME)': must be one of $(basename $(notdir $(wildcard presets/*.yaml)))" >&2; exit 2; }
+	@test -n "$(FORCE)" || { echo "error: params.yaml: has changes that are not committed; make preset NAME=$(NAME) FORCE=1 drops them" >&2; exit 2; }
+	cp presets/$(NAME).yaml params.yaml
 
 verify: setup  ## train recorded trials again (all: make verify TRIALS=--all), and compare them bit for bit
 	python -m stages.verify $(TRIALS)

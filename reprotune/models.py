@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import torch
-from annotated_types import Ge, Lt
+from annotated_types import Ge, Le, Lt
 from torch import Tensor, nn
 
 from reprotune.datasets import Inputs
@@ -17,6 +17,7 @@ from reprotune.datasets import Inputs
 Config = Mapping[str, Any]
 
 Count = Annotated[int, Ge(1)]
+Depth = Annotated[int, Ge(1), Le(100)]
 Odd = Literal[1, 3, 5, 7, 9, 11]
 Share = Annotated[float, Ge(0), Lt(1)]
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from optuna.trial import BaseTrial
 from pydantic import TypeAdapter, ValidationError
 
-from reprotune.models import MODELS, Config, Count
+from reprotune.models import MODELS, Config, Depth
 from reprotune.params import Categorical, Declared, FloatRange, IntRange, Params, ParamsError
 from reprotune.training import HYPERPARAMETERS, OPTIMIZERS
 
@@ -22,7 +22,7 @@ Space = Mapping[str, Declared]
 # Every hyperparameter there is → what its values may be.
 _LEGAL: dict[str, Any] = {"model": Literal[tuple(MODELS)], **HYPERPARAMETERS}
 for _model in MODELS.values():
-    _LEGAL |= {_model.layers: Count, **_model.per_layer, **_model.per_model}
+    _LEGAL |= {_model.layers: Depth, **_model.per_layer, **_model.per_model}
 for _optimizer in OPTIMIZERS.values():
     _LEGAL |= _optimizer.own
 

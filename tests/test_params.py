@@ -43,6 +43,7 @@ REFUSED = [
     ("evaluate.seeds", 0, "evaluate.seeds = 0"),
     ("model.model", "rnn", "model.model = 'rnn': should be 'mlp' or 'cnn'"),
     ("model.width", 0, "model.width = 0: should be greater than or equal to 1"),
+    ("model.layers", 10**9, "model.layers = 1000000000: should be less than or equal to 100"),
     ("model.depth", 3, "model.depth = 3: unknown hyperparameter; known: model, optimizer"),
     ("training.optimizer", "adam", "training.optimizer = 'adam': should be 'Adam', 'AdamW', 'RMSprop' or 'SGD'"),
     ("training.lr", 0.0, "training.lr = 0.0: should be greater than 0"),

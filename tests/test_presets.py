@@ -1,0 +1,88 @@
+"""Each preset is a whole params.yaml that is accepted and runs; `make preset` never drops a change unasked."""
+
+import shutil
+import subprocess
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import ROOT, make_data, run
+
+from reprotune import datasets, params
+from reprotune import spec as specs
+from reprotune.datasets import Dataset, StoredDataset
+from reprotune.models import outline
+from reprotune.params import Data
+from reprotune.search_space import largest
+from reprotune.splits import Arrays
+
+PRESETS = sorted((ROOT / "presets").glob("*.yaml"))
+NAMES = [path.stem for path in PRESETS]
+
+
+def constant(fetched: tuple[Arrays, None], _: Data) -> tuple[Arrays, None]:
+    return fetched
+
+
+@pytest.fixture(scope="module")
+def noise(tmp_path_factory: pytest.TempPathFactory) -> dict[str, StoredDataset]:
+    """Dataset → a few images of its shape, of noise."""
+    stored = {}
+    for name, shape in (("grey", (1, 28, 28)), ("rgb", (3, 32, 32))):
+        rng = np.random.default_rng(0)
+        images = rng.integers(0, 256, (120, *shape), dtype=np.uint8)
+        fetched = Arrays(images, np.arange(120, dtype=np.int64) % 10), None
+        dataset = Dataset(partial(constant, fetched), valid=20, test=20, classes=tuple("0123456789"))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(datasets.DATASETS, name, dataset)
+            folder = tmp_path_factory.mktemp("data") / name
+            datasets.download(make_data(dataset=name), 0, folder)
+        stored[name] = StoredDataset(folder)
+    return stored
+
+
+def test_they_are_all_there() -> None:
+    assert {"digits", "exercise", "fashion-mlp", "fashion-cnn", "cifar10-cnn"} <= set(NAMES)
+
+
+@pytest.mark.parametrize("path", PRESETS, ids=NAMES)
+def test_a_preset_runs(path: Path, noise: dict[str, StoredDataset], tmp_path: Path) -> None:
+    chosen = params.load(path)
+    specs.check(chosen)
+    assert chosen.data.dataset in datasets.DATASETS
+    dataset = noise["rgb" if chosen.data.dataset == "cifar10" else "grey"]
+    for name in ("single_objective", "multi_objective"):
+        declared = specs.of(chosen, name, dataset)
+        trials = run(replace(declared, n_trials=2, space={**declared.space, "epochs": 1}), tmp_path)
+        assert [trial.result.state for trial in trials] == ["COMPLETE"] * 2
+
+
+def test_the_fashion_cnns_stay_below_100_000_parameters(noise: dict[str, StoredDataset]) -> None:
+    chosen = params.load(ROOT / "presets/fashion-cnn.yaml")
+    for name in ("single_objective", "multi_objective"):
+        for config in largest(specs.of(chosen, name, noise["grey"]).space):
+            assert sum(weight.numel() for weight in outline(config, noise["grey"].inputs).parameters()) < 100_000
+
+
+def make(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(["make", *arguments], cwd=folder, capture_output=True, text=True, check=False)
+
+
+def test_make_preset(tmp_path: Path) -> None:
+    for name in ("Makefile", "params.yaml"):
+        shutil.copy(ROOT / name, tmp_path)
+    shutil.copytree(ROOT / "presets", tmp_path / "presets")
+    git = ["git", "-c", "user.name=test", "-c", "user.email=test@example.org"]
+    for command in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "start"]):
+        subprocess.run([*git, *command], cwd=tmp_path, check=True)
+    assert make(tmp_path, "preset", "NAME=exercise").returncode == 0
+    assert (tmp_path / "params.yaml").read_bytes() == (ROOT / "presets/exercise.yaml").read_bytes()
+    refused = make(tmp_path, "preset", "NAME=digits")
+    assert refused.returncode == 2
+    assert "params.yaml: has changes that are not committed" in refused.stderr
+    assert (tmp_path / "params.yaml").read_bytes() == (ROOT / "presets/exercise.yaml").read_bytes()
+    assert make(tmp_path, "preset", "NAME=digits", "FORCE=1").returncode == 0
+    unknown = make(tmp_path, "preset", "NAME=imagenet")
+    assert "NAME = 'imagenet': must be one of cifar10-cnn digits" in unknown.stderr
