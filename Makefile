@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 KILLS ?= 200
+SEED ?= 0
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
 # params.yaml is what git has, or `make preset` was told that it may be overwritten.
@@ -42,7 +43,7 @@ test: setup  ## all tests, the linter and the type checker
 	python -m pytest
 
 soak: setup  ## kill the studies KILLS times at random, and see that nothing is lost
-	PYTHONPATH=.:tests python tests/soak.py --kills $(KILLS)
+	PYTHONPATH=.:tests python tests/soak.py --kills $(KILLS) --seed $(SEED)
 
 audit:  ## known vulnerabilities of the pinned dependencies, as the package index tells them
 	$(PYTHON) -m venv .venv-audit && .venv-audit/bin/python -m pip install --quiet pip-audit==2.10.1

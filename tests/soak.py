@@ -42,10 +42,11 @@ class Tally:
 def soak(clone: Clone, kills: int, seed: int) -> Tally:
     rng = random.Random(seed)
     tally = Tally()
-    clone.run("dvc", "repro", "single_objective")
+    clone.run("dvc", "repro", "download")
     started = time.monotonic()
-    clone.run("dvc", "repro")
-    length = (time.monotonic() - started) / 2  # of a study, about: multi_objective and evaluate ran
+    clone.run("dvc", "repro", "single_objective")
+    length = time.monotonic() - started  # seconds, of a study
+    clone.run("dvc", "repro", "multi_objective")
     expected = {path: digest for path, digest in clone.results().items() if path.split("/")[1] in STAGES}
     while tally.kills.total() < kills:
         for name in ("studies", "results", ".dvc/cache", "mlruns"):
@@ -71,12 +72,12 @@ def attempt(clone: Clone, stage: str, rng: random.Random, length: float, tally: 
             command, cwd=clone.path, env=environment, stdout=output, stderr=output, start_new_session=True
         )
         kind, family = "", list[psutil.Process]()
-        if tally.kills.total() < kills:
+        while process.poll() is None and tally.kills.total() < kills:  # a worker's death does not end the stage
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(rng.uniform(0, length))
             if process.poll() is None:
                 kind = rng.choice(KINDS)
-                family = kill(process.pid, kind, rng, tally)
+                family += kill(process.pid, kind, rng, tally)
         code = process.wait()
         output.seek(0)
         printed = output.read().decode()
