@@ -222,6 +222,7 @@ def _usable() -> Iterator[None]:
 
     for noisy in ("mlflow", "alembic"):  # each migration of a new database
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # 20 s without a server, not MLflow's 250
     try:
         yield
     except (MlflowException, SQLAlchemyError, sqlite3.Error) as error:

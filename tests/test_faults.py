@@ -189,6 +189,17 @@ def test_a_store_that_cannot_be_used_is_refused_before_anything_is_trained(
         assert results() == undisturbed[1]
 
 
+def test_a_server_that_is_not_there_is_refused_before_anything_is_trained(
+    repository: Path, dataset: StoredDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with pytest.raises(Refused, match="MLflow's store at http://127.0.0.1:9 cannot be used") as refused:
+        conduct(dataset)
+    assert "\n" not in str(refused.value)
+    assert results() == {}
+
+
 def test_a_clock_that_goes_backwards(
     repository: Path,
     dataset: StoredDataset,
