@@ -5,9 +5,7 @@ written again, one that exists is left alone. Points carry the time at which the
 point that is logged again is the same point.
 """
 
-import logging
 import os
-import sqlite3
 import subprocess
 import sys
 import time
@@ -15,13 +13,10 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock
-
+from reprotune import store
 from reprotune.curve import Epoch
-from reprotune.errors import Refused
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -54,7 +49,10 @@ class ParentRun:
             yield
         except MlflowException as error:
             self.failed = True
-            print(f"MLflow failed and is left alone ({_line(error)}); `make tracking` makes up for it", file=sys.stderr)
+            print(
+                f"MLflow failed and is left alone ({store.line(error)}); `make tracking` makes up for it",
+                file=sys.stderr,
+            )
 
     def end(self, status: str) -> None:
         if not self.failed:
@@ -64,7 +62,7 @@ class ParentRun:
     def _complete_runs(self) -> dict[int, str]:
         """Trial number → run id. Runs are written in order, so only the last can be half-written: it is dropped."""
         runs: dict[int, str] = {}
-        for run in _search(self._client, self._run.info.experiment_id, f"tags.`mlflow.parentRunId` = '{self.id}'"):
+        for run in store.search(self._client, self._run.info.experiment_id, f"tags.`mlflow.parentRunId` = '{self.id}'"):
             number = int(run.data.tags.get("number", -1))
             if number < 0 or number in runs or run.info.status == "RUNNING":
                 self._client.delete_run(run.info.run_id)
@@ -163,7 +161,7 @@ class ParentRun:
 @contextmanager
 def parent_run(experiment: str, identity: str, params: Mapping[str, Any]) -> Iterator[ParentRun]:
     """The run of this identity in the experiment: the one that is there goes on, else a new one is made."""
-    with _usable():
+    with store.usable():
         parent = _begun(experiment, identity, params)
     status = "FAILED"
     try:
@@ -181,11 +179,11 @@ def _begun(experiment: str, identity: str, params: Mapping[str, Any]) -> ParentR
     from mlflow.entities import Param
     from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT
 
-    client, experiment_id = _experiment(experiment)
+    client, experiment_id = store.experiment(experiment)
     mlflow.set_experiment(experiment_id=experiment_id)
     key, name = _key(identity), os.environ.get("DVC_EXP_NAME", "")
     tags = {"key": key, "study": identity[:12], "dvc_experiment": name, MLFLOW_GIT_COMMIT: _git_commit()}
-    run = next(_search(client, experiment_id, f"tags.key = '{key}'"), None)
+    run = next(store.search(client, experiment_id, f"tags.key = '{key}'"), None)
     run = run or client.create_run(experiment_id, run_name=f"{experiment} {key}", tags=tags)
     # Not `mlflow.start_run`: while a run is active, MLflow does not tell which one Optuna's callback made.
     client.update_run(run.info.run_id, status="RUNNING")
@@ -195,11 +193,11 @@ def _begun(experiment: str, identity: str, params: Mapping[str, Any]) -> ParentR
 
 def curves(spec: "Spec", numbers: Sequence[int]) -> dict[int, list[Epoch]]:
     """Trial number → the learning curve that the store has, for those of `numbers` that it has."""
-    with _usable():
-        client, experiment_id = _experiment(spec.name)
-    parent = next(_search(client, experiment_id, f"tags.key = '{_key(spec.identity)}'"), None)
+    with store.usable():
+        client, experiment_id = store.experiment(spec.name)
+    parent = next(store.search(client, experiment_id, f"tags.key = '{_key(spec.identity)}'"), None)
     condition = f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'" if parent else "tags.number = ''"
-    runs = {int(run.data.tags["number"]): run.info.run_id for run in _search(client, experiment_id, condition)}
+    runs = {int(run.data.tags["number"]): run.info.run_id for run in store.search(client, experiment_id, condition)}
     return {number: _curve(client, runs[number]) for number in numbers if number in runs}
 
 
@@ -213,79 +211,9 @@ def _key(identity: str) -> str:
     return f"{identity[:12]} {os.environ.get('DVC_EXP_NAME', '')}".strip()
 
 
-@contextmanager
-def _usable() -> Iterator[None]:
-    """A store that cannot be used from the start is refused: nothing is trained yet."""
-    import mlflow
-    from mlflow.exceptions import MlflowException
-    from sqlalchemy.exc import SQLAlchemyError
-
-    for noisy in ("mlflow", "alembic"):  # each migration of a new database
-        logging.getLogger(noisy).setLevel(logging.WARNING)
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # 20 s without a server, not MLflow's 250
-    try:
-        yield
-    except (MlflowException, SQLAlchemyError, sqlite3.Error) as error:
-        raise Refused(f"MLflow's store at {mlflow.get_tracking_uri()} cannot be used: {_line(error)}") from None
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
-
-
-def _experiment(experiment: str) -> "tuple[MlflowClient, str]":
-    """(client, id of the experiment), in MLFLOW_TRACKING_URI or in MLflow's default places in the repository."""
-    import mlflow
-
-    location = None
-    root = Path(os.environ.get("DVC_ROOT", ".")).resolve()
-    local = f"sqlite:///{root / 'mlflow.db'}"
-    if os.environ.get("MLFLOW_TRACKING_URI", local) == local:  # MLflow sets it too, to what it is told here
-        location = (root / "mlruns" / experiment).as_uri()
-        mlflow.set_tracking_uri(local)
-        (root / "mlruns").mkdir(exist_ok=True)
-        with FileLock(root / "mlruns" / ".lock"):  # two processes that open a new store break each other's migration
-            if not (root / "mlflow.db").exists():
-                _make_store(root / "mlflow.db")
-            _write_ahead(root / "mlflow.db")
-    client = mlflow.MlflowClient()
-    found = client.get_experiment_by_name(experiment)
-    if found and found.lifecycle_stage == "deleted":
-        client.restore_experiment(found.experiment_id)
-    return client, found.experiment_id if found else client.create_experiment(experiment, location)
-
-
 def _git_commit() -> str:
     found = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)  # noqa: S607
     return found.stdout.strip()
-
-
-def _make_store(database: Path) -> None:
-    """A kill amid MLflow's migrations leaves a database that never opens again: so it is made aside, then renamed."""
-    import mlflow
-
-    with TemporaryDirectory(dir=database.parent / "mlruns", prefix=".new-") as folder:
-        made = Path(folder) / database.name
-        mlflow.MlflowClient(f"sqlite:///{made}").search_experiments()
-        made.replace(database)
-
-
-def _write_ahead(database: Path) -> None:
-    """Let `mlflow ui` read while a study writes; the file remembers it."""
-    connection = sqlite3.connect(database)
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.close()
-
-
-def _search(client: "MlflowClient", experiment_id: str, condition: str) -> "Iterator[Run]":
-    """All runs that meet the condition, the oldest first."""
-    token = None
-    while True:
-        page = client.search_runs([experiment_id], condition, order_by=["attributes.start_time"], page_token=token)
-        yield from page
-        token = page.token
-        if not token:
-            return
 
 
 def _flat(value: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:

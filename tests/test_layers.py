@@ -9,7 +9,7 @@ from ruamel.yaml import YAML
 # Each module may import those of the lines above its own, and `study` those of its own line's left.
 LAYERS = (
     ("errors", "artifacts", "bits", "curve"),
-    ("params", "cli"),
+    ("params", "cli", "store"),
     ("splits", "originals", "augmentation"),
     ("published", "image_folder"),
     ("datasets",),
@@ -25,7 +25,7 @@ LAYERS = (
     ("verify",),
 )
 ONLY = {
-    "mlflow": {"tracking"},
+    "mlflow": {"store", "tracking"},
     "optuna_integration": {"tracking"},
     "optuna": {"journal", "pruners", "records", "samplers", "search_space", "study"},
     "distributed": {"engine"},
