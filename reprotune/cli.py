@@ -26,7 +26,7 @@ def run(main: Callable[[], None]) -> None:
         if dvc := _dvc():
             threading.Thread(target=_end_with, args=(dvc,), daemon=True).start()
         for name, value in bits.overridden().items():
-            print(f"{name} = {value} in the environment, not {bits.DISPATCH[name]}: other bits, so another study")
+            print(f"{name} is {value}, not {bits.DISPATCH[name]}: other bits, so another study", file=sys.stderr)
         main()
     except (Refused, OSError) as error:
         sys.exit(_refuse(str(error), 2))

@@ -204,13 +204,6 @@ def test_seeds_are_all_different() -> None:
     assert len({value for pair in pairs for value in pair}) == 2000
 
 
-def test_the_dispatch_is_fixed() -> None:
-    arithmetic = bits.arithmetic("cpu")
-    assert arithmetic["ATEN_CPU_CAPABILITY"] == "avx2"
-    assert arithmetic["OMP_NUM_THREADS"] == "1"
-    assert set(bits.LIBRARIES) <= set(arithmetic)
-
-
 def killed_if_wide(task: Task) -> Result:
     if task.config["width_1"] > 5:
         os.kill(os.getpid(), signal.SIGKILL)
