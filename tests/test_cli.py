@@ -1,0 +1,84 @@
+"""How a stage ends: by which code, and with which line."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT
+
+SLEEPS = """
+import time
+from reprotune import cli
+
+def main():
+    print("started", flush=True)
+    time.sleep(600)
+
+cli.run(main)
+"""
+SWALLOWS = """
+import time
+from reprotune import cli
+
+cli._GRACE = 0.5
+
+def main():
+    print("started", flush=True)
+    while True:
+        try:
+            time.sleep(600)
+        except KeyboardInterrupt:
+            pass
+
+cli.run(main)
+"""
+FAILS = """
+from reprotune import cli
+from reprotune.errors import Refused
+
+def main():
+    print("started", flush=True)
+    raise {error}
+
+cli.run(main)
+"""
+
+
+def ended(code: str, by: int | None = None) -> tuple[int, str]:
+    """(exit code, what was printed to stderr) of a stage, to which a signal is sent once it works."""
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "started\n"
+        if by:
+            process.send_signal(by)
+        _, printed = process.communicate(timeout=60)
+        return process.returncode, printed
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_ends_it_with_one_line_and_the_usual_code(number: int, code: int) -> None:
+    line = "error: stopped; all finished trials are kept, and `dvc repro` goes on from here\n"
+    assert ended(SLEEPS, number) == (code, line)
+
+
+def test_it_ends_even_if_a_library_swallows_the_signal() -> None:
+    assert ended(SWALLOWS, signal.SIGTERM) == (143, "")
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        ("Refused('params.yaml: seed = -1: must be more')", "error: params.yaml: seed = -1: must be more\n"),
+        ("OSError(28, 'No space left on device', 'x.csv')", "error: [Errno 28] No space left on device: 'x.csv'\n"),
+    ],
+)
+def test_what_the_user_can_mend_is_one_line(error: str, line: str) -> None:
+    assert ended(FAILS.format(error=error)) == (2, line)
+
+
+def test_a_bug_is_a_stack_trace() -> None:
+    code, printed = ended(FAILS.format(error="ZeroDivisionError()"))
+    assert code == 1
+    assert printed.startswith("Traceback")
