@@ -15,7 +15,8 @@ LAYERS = (
     ("datasets",),
     ("models", "cost"),
     ("training",),
-    ("engine", "search_space", "pareto", "pruners", "samplers"),
+    ("engine", "search_space", "pareto", "samplers"),
+    ("pruners",),
     ("trial",),
     ("journal",),
     ("spec",),
@@ -27,7 +28,7 @@ LAYERS = (
 ONLY = {
     "mlflow": {"tracking"},
     "optuna_integration": {"tracking"},
-    "optuna": {"journal", "pruners", "records", "samplers", "search_space", "study"},
+    "optuna": {"journal", "pareto", "pruners", "records", "samplers", "search_space", "study"},
     "distributed": {"engine"},
     "torchvision": {"originals", "published"},
     "PIL": {"image_folder", "overview"},

@@ -65,7 +65,12 @@ def test_multi_objective_files(multi: Finished, tmp_path: Path) -> None:
     front = artifacts.read_csv(tmp_path / "pareto_front.csv")
     winners = artifacts.read_yaml(tmp_path / "best_configs.yaml")
 
-    points = {row["number"]: (int(row["flops"]), float(row["accuracy"])) for row in rows}
+    assert metrics["pruned"] == [row["state"] for row in rows].count("PRUNED") > 0
+    for row in rows:
+        assert (row["state"] == "COMPLETE") == (row["epochs"] == row["params.epochs"])
+        assert row["reason"] == (f"pareto after epoch {row['epochs']}" if row["state"] == "PRUNED" else "")
+    finished = [row for row in rows if row["state"] == "COMPLETE"]  # no other enters the front
+    points = {row["number"]: (int(row["flops"]), float(row["accuracy"])) for row in finished}
     optimal = {
         number
         for number, (cost, accuracy) in points.items()
