@@ -39,7 +39,6 @@ RULES = {
     "median of half to twice the cost": Rule(MedianPruner, lambda other, own: own / 2 <= other <= own * 2),
     "median of all": Rule(MedianPruner, lambda other, own: True),
 }
-PRUNERS.update({name: rule.pruner for name, rule in RULES.items()})
 
 
 class Recorded(NamedTuple):
@@ -76,6 +75,7 @@ def read(path: Path) -> list[Recorded]:
 
 def replay(name: str, recorded: Recorded, window: int) -> tuple[float, float]:
     """(share of the epochs that the rule saves, share of the hypervolume that is kept)."""
+    PRUNERS[name] = RULES[name].pruner
     past: list[Past] = []
     for number, (cost, accuracies) in enumerate(recorded.trials):
         told = past[: max(0, number - window + 1)]
