@@ -9,9 +9,11 @@ from typing import Any
 
 import torch
 
-from reprotune.artifacts import digest, read_json, read_yaml, write_csv, write_json
+from reprotune.artifacts import digest, read_csv, read_json, read_yaml, write_csv, write_json
 from reprotune.cost import measure
 from reprotune.datasets import Split, StoredDataset, open_dataset
+from reprotune.figure import Shown
+from reprotune.front_plot import write_test_scores
 from reprotune.models import Config, outline
 from reprotune.params import Params
 from reprotune.search_space import default_config
@@ -79,6 +81,13 @@ def write(scores: Scores, summary: Mapping[str, Any]) -> None:
     rows = [(name, repeat, score) for name, accuracies in scores.items() for repeat, score in enumerate(accuracies)]
     write_csv(FOLDER / "test_scores.csv", ("config", "repeat", "test_accuracy"), rows)
     write_json(FOLDER / "metrics.json", dict(summary))
+
+
+def draw(summary: Mapping[str, Any], cost: str) -> None:
+    """The figure of the winners' test accuracies over the cost that the multi-objective study minimised."""
+    rows = [row for row in read_csv(Path("results/multi_objective/trials.csv")) if row["accuracy"]]
+    points = [Shown(row["state"], float(row[cost]), float(row["accuracy"])) for row in rows]
+    write_test_scores(FOLDER / "figures/test_scores.svg", cost, points, summary)
 
 
 def track(params: Params, dataset: StoredDataset) -> None:

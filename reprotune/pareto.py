@@ -1,7 +1,11 @@
-"""Pareto front, knee and hypervolume for two objectives: cost, minimised, and accuracy, maximised."""
+"""Pareto front, knee, hypervolume and pruner for two objectives: cost, minimised, and accuracy, maximised."""
 
 import math
 from collections.abc import Sequence
+
+from optuna import Study
+from optuna.pruners import BasePruner
+from optuna.trial import FrozenTrial, TrialState
 
 Point = tuple[float, float]  # cost, accuracy
 
@@ -43,3 +47,31 @@ def hypervolume(points: Sequence[Point], reference: Point) -> float:
             area += (costliest - cost) * (accuracy - reached)
             reached = accuracy
     return area / (costliest * (1 - floor))
+
+
+class ParetoPruner(BasePruner):
+    """Prunes a trial as soon as `ahead` finished trials that cost no more are ahead of it.
+
+    Only more accuracy than all that cost no more would bring it to the front. Such a rival is ahead if it was more
+    accurate after the same epoch; one that was trained for fewer epochs, at the same share of its training, since
+    an accuracy rises with the epochs and a schedule ends with them. Where learning curves do not cross, a rival
+    that is ahead stays so; where they do, a higher `ahead` prunes less.
+
+    Reads a study of accuracies whose trials have the user attributes `cost` (of which only the order counts) and
+    `epochs` (how many its training has).
+    """
+
+    def __init__(self, ahead: int) -> None:
+        self._ahead = ahead
+
+    def prune(self, study: Study, trial: FrozenTrial) -> bool:
+        finished = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        rivals = [rival for rival in finished if rival.user_attrs["cost"] <= trial.user_attrs["cost"]]
+        return sum(_is_ahead(rival, trial) for rival in rivals) >= self._ahead
+
+
+def _is_ahead(rival: FrozenTrial, trial: FrozenTrial) -> bool:
+    assert trial.last_step is not None
+    epochs = trial.user_attrs["epochs"]
+    step = trial.last_step * min(rival.user_attrs["epochs"], epochs) // epochs
+    return step > 0 and rival.intermediate_values[step] > trial.intermediate_values[trial.last_step]

@@ -1,83 +1,105 @@
-"""Values → figures, as SVG files with the same bytes for the same values."""
+"""A study → its figures, each of them one function of FIGURES."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from reprotune.artifacts import replacing
+from reprotune.figure import BLUE, COLOURS, GREEN, MARKERS, ORANGE, UNITS, Shown, save, scatter, upper_part
+from reprotune.front_plot import draw_front
+from reprotune.importances import importances
+from reprotune.parallel_coordinates import draw_parallel_coordinates
+from reprotune.results import complete, series
 from reprotune.spec import Spec
 from reprotune.study import Trial
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Okabe and Ito's palette, told apart by the colour-blind too.
-_COLOURS = {"COMPLETE": "#0072B2", "PRUNED": "#E69F00", "FAIL": "#D55E00"}
-_FRONT = "#009E73"
-_UNITS = {"flops": "FLOPs of one example", "parameters": "parameters"}
+Draw = Callable[[Spec, Sequence[Trial], "Axes"], None]
+_MOST = 8  # hyperparameters that a figure has room for
 
 
-def write_single_objective(folder: Path, trials: Sequence[Trial]) -> None:
-    _write(folder / "optimization_history.svg", trials, lambda axes: _history(axes, trials))
-    _write(folder / "learning_curves.svg", trials, lambda axes: _learning_curves(axes, trials))
+def write(folder: Path, spec: Spec, trials: Sequence[Trial]) -> None:
+    figures = {**FIGURES, **FIGURES_WITH_COST} if spec.cost else FIGURES
+    for name, draw in figures.items():
+        save(folder / f"{name}.svg", partial(draw, spec, trials))
 
 
-def write_multi_objective(folder: Path, spec: Spec, trials: Sequence[Trial], front: Sequence[Trial]) -> None:
-    write_single_objective(folder, trials)
-    _write(folder / "pareto_front.svg", trials, lambda axes: _pareto_front(axes, str(spec.cost), trials, front))
+def _history(spec: Spec, trials: Sequence[Trial], axes: "Axes") -> None:
+    scatter(axes, [Shown(t.result.state, t.number, t.result.accuracy) for t in trials if t.result.accuracy is not None])
+    best = series(spec, trials)["best_accuracy_by_trial"]
+    axes.step(range(len(best)), best, where="post", color="black", linewidth=1, label="best so far")
+    axes.set(title="Optimization history", xlabel="trial", ylabel=UNITS["accuracy"], ylim=_limits(trials))
 
 
-def _history(axes: "Axes", trials: Sequence[Trial]) -> None:
-    _scatter(axes, [(trial, trial.number) for trial in trials])
-    accuracies = (trial.result.accuracy or 0.0 if trial.result.state == "COMPLETE" else 0.0 for trial in trials)
-    numbers = [trial.number for trial in trials]
-    axes.step(numbers, list(accumulate(accuracies, max)), where="post", color="black", linewidth=1, label="best so far")
-    axes.set(title="Optimization history", xlabel="trial")
+def _learning_curves(_: Spec, trials: Sequence[Trial], axes: "Axes") -> None:
+    for state, colour in COLOURS.items():
+        style: dict[str, Any] = {"color": colour, "marker": MARKERS[state], "markersize": 4, "linewidth": 0.8}
+        curves = [[point.valid_accuracy for point in t.result.curve] for t in trials if t.result.state == state]
+        for curve in filter(None, curves):
+            axes.plot(range(1, len(curve) + 1), curve, **style, alpha=0.6, markevery=[-1])
+        if any(curves):
+            axes.plot([], [], **style, label=state.lower())
+    axes.set(title="Learning curves", xlabel="epoch", ylabel=UNITS["accuracy"], ylim=_limits(trials))
 
 
-def _learning_curves(axes: "Axes", trials: Sequence[Trial]) -> None:
-    for trial in trials:
-        accuracies = [point.valid_accuracy for point in trial.result.curve]
-        axes.plot(
-            range(1, len(accuracies) + 1), accuracies, color=_COLOURS[trial.result.state], linewidth=0.8, alpha=0.6
-        )
-    for state in sorted({trial.result.state for trial in trials}):
-        axes.plot([], [], color=_COLOURS[state], label=state.lower())
-    axes.set(title="Learning curves", xlabel="epoch")
+def _pruning(_: Spec, trials: Sequence[Trial], axes: "Axes") -> None:
+    trained = list(accumulate(len(trial.result.curve) for trial in trials))
+    whole = list(accumulate(_epochs_without_pruning(trial) for trial in trials))
+    axes.plot(whole, color=ORANGE, label="without pruning")
+    axes.plot(trained, color=BLUE, label="trained")
+    axes.fill_between(range(len(trials)), trained, whole, color=ORANGE, alpha=0.2, linewidth=0)
+    share = 1 - trained[-1] / whole[-1] if whole[-1] else 0.0
+    axes.set(title=f"Pruning saved {share:.0%} of the epochs", xlabel="trial", ylabel="epochs, all trials so far")
+    axes.set_ylim(0, None)
 
 
-def _pareto_front(axes: "Axes", cost: str, trials: Sequence[Trial], front: Sequence[Trial]) -> None:
-    _scatter(axes, [(trial, getattr(trial.result.cost, cost)) for trial in trials if trial.result.cost])
-    costs = [getattr(trial.result.cost, cost) for trial in front]
-    accuracies = [trial.result.accuracy or 0.0 for trial in front]
-    axes.step(costs, accuracies, where="post", color=_FRONT, marker="o", label="Pareto front")
-    axes.set(title="Pareto front", xlabel=_UNITS[cost], xscale="log")
+def _epochs_without_pruning(trial: Trial) -> int:
+    return trial.config["epochs"] if trial.result.state == "PRUNED" else len(trial.result.curve)
 
 
-def _scatter(axes: "Axes", points: Sequence[tuple[Trial, float]]) -> None:
-    """Last accuracies over `points`' second values, a colour a state."""
-    for state in sorted({trial.result.state for trial, _ in points}):
-        shown = [(x, t.result.accuracy) for t, x in points if t.result.state == state and t.result.accuracy is not None]
-        axes.scatter([x for x, _ in shown], [y for _, y in shown], s=14, color=_COLOURS[state], label=state.lower())
+def _importances(spec: Spec, trials: Sequence[Trial], axes: "Axes") -> None:
+    found = {objective: importances(trials, objective) for objective in reversed(spec.objectives)}
+    names = list(found["accuracy"])[:_MOST]
+    height = 0.8 / len(found)
+    for i, (objective, shares) in enumerate(found.items()):
+        at = [row + i * height for row in range(len(names))]
+        axes.barh(at, [shares[name] for name in names], height, label=objective, color=(BLUE, ORANGE)[i])
+    axes.set_yticks([row + 0.4 - height / 2 for row in range(len(names))], names)
+    axes.invert_yaxis()
+    axes.set(title="What decides each objective", xlabel="share of the importance (PED-ANOVA)")
 
 
-def _upper_part(trials: Sequence[Trial]) -> tuple[float, float]:
-    """Limits that hold the better three quarters of the trials, where the differences that matter are."""
-    accuracies = sorted(t.result.accuracy for t in trials if t.result.accuracy is not None)
-    low = accuracies[len(accuracies) // 4]
-    return (low - 0.25 * (accuracies[-1] - low) - 0.01, min(1.0, accuracies[-1] + 0.02))
+def _parallel_coordinates(_: Spec, trials: Sequence[Trial], axes: "Axes") -> None:
+    names = list(importances(trials, "accuracy"))[:_MOST]
+    finished = complete(trials)
+    draw_parallel_coordinates(axes, finished, names, _limits(finished))
 
 
-def _write(path: Path, trials: Sequence[Trial], draw: Callable[["Axes"], None]) -> None:
-    import matplotlib as mpl  # 1 s, at the end of a study
-    from matplotlib.figure import Figure
+def _pareto_front(spec: Spec, trials: Sequence[Trial], axes: "Axes") -> None:
+    cost = str(spec.cost)
+    paid = [(trial.result, getattr(trial.result.cost, cost)) for trial in trials if trial.result.curve]
+    draw_front(axes, cost, [Shown(result.state, x, result.curve[-1].valid_accuracy) for result, x in paid])
 
-    with mpl.rc_context({"svg.hashsalt": path.stem, "font.size": 11, "axes.grid": True, "grid.alpha": 0.3}):
-        figure = Figure(figsize=(6.4, 4.2), layout="constrained")
-        axes = figure.subplots()
-        draw(axes)
-        axes.set(ylabel="validation accuracy", ylim=_upper_part(trials))
-        axes.legend(loc="lower right")
-        with replacing(path) as temporary:
-            figure.savefig(temporary, format="svg", metadata={"Date": None, "Creator": None})
+
+def _hypervolume(spec: Spec, trials: Sequence[Trial], axes: "Axes") -> None:
+    volumes = series(spec, trials)["hypervolume_by_trial"]
+    axes.step(range(len(volumes)), volumes, where="post", color=GREEN)
+    title = "Hypervolume of the front"
+    axes.set(title=title, xlabel="trial", ylabel="share of the box that is dominated", ylim=upper_part(volumes))
+
+
+def _limits(trials: Sequence[Trial]) -> tuple[float, float]:
+    return upper_part([trial.result.accuracy for trial in trials if trial.result.accuracy is not None])
+
+
+FIGURES: Mapping[str, Draw] = {
+    "optimization_history": _history,
+    "learning_curves": _learning_curves,
+    "pruning": _pruning,
+    "importances": _importances,
+    "parallel_coordinates": _parallel_coordinates,
+}
+FIGURES_WITH_COST: Mapping[str, Draw] = {"pareto_front": _pareto_front, "hypervolume": _hypervolume}

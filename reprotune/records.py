@@ -55,8 +55,9 @@ def with_attrs(spec: Spec, trials: list[Trial]) -> list[Result]:
     """The results with what the pruner noted about each trial, which it would note again."""
     results: list[Result] = []
     for trial in trials:
-        known = task(spec, trial.number, trial.config, [as_past(result) for result in results])
-        judge = Judge(spec.pruner, known.past, trial.number)
+        known = task(spec, trial.number, trial.config, [as_past(spec, result) for result in results])
+        cost, epochs = as_past(spec, trial.result).cost, trial.config["epochs"]
+        judge = Judge(spec.pruner, known.past, trial.number, cost, epochs)
         for epoch, point in enumerate(trial.result.curve, start=1):
             judge.should_prune(epoch, point.valid_accuracy)
         results.append(replace(trial.result, attrs=judge.attrs))

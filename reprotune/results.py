@@ -124,10 +124,11 @@ def write_multi_objective(folder: Path, spec: Spec, trials: Sequence[Trial]) -> 
 
 
 def series(spec: Spec, trials: Sequence[Trial]) -> dict[str, list[float]]:
-    """The best accuracy, or the hypervolume, that the study had reached after each trial."""
+    """The best accuracy, and with a cost the hypervolume, that the study had reached after each trial."""
+    accuracies = (trial.result.accuracy or 0.0 if trial.result.state == "COMPLETE" else 0.0 for trial in trials)
+    best = list(accumulate(accuracies, max))
     if spec.cost is None:
-        accuracies = (trial.result.accuracy or 0.0 if trial.result.state == "COMPLETE" else 0.0 for trial in trials)
-        return {"best_accuracy_by_trial": list(accumulate(accuracies, max))}
+        return {"best_accuracy_by_trial": best}
     reference, volumes = reference_point(spec), []
     points: list[pareto.Point] = []
     for trial in trials:
@@ -135,7 +136,7 @@ def series(spec: Spec, trials: Sequence[Trial]) -> dict[str, list[float]]:
             points = [*points, point(trial)]
             points = [points[i] for i in pareto.front(points)]
         volumes.append(pareto.hypervolume(points, reference))
-    return {"hypervolume_by_trial": volumes}
+    return {"best_accuracy_by_trial": best, "hypervolume_by_trial": volumes}
 
 
 def _counts(spec: Spec, trials: Sequence[Trial]) -> dict[str, Any]:

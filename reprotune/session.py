@@ -69,12 +69,10 @@ def _log_whole(parent: tracking.ParentRun, spec: Spec, trials: list[Trial], metr
 
 
 def _write(spec: Spec, trials: list[Trial]) -> dict[str, Any]:
-    out = folder(spec)
-    if spec.cost is None:
-        plots.write_single_objective(out / "figures", trials)
-        return results.write_single_objective(out, spec, trials)
-    plots.write_multi_objective(out / "figures", spec, trials, results.pareto_front(trials))
-    return results.write_multi_objective(out, spec, trials)
+    write = results.write_multi_objective if spec.cost else results.write_single_objective
+    metrics = write(folder(spec), spec, trials)
+    plots.write(folder(spec) / "figures", spec, trials)
+    return metrics
 
 
 @contextmanager

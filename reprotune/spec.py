@@ -16,7 +16,7 @@ from reprotune.errors import Refused
 from reprotune.journal import Direction
 from reprotune.models import Config, outline
 from reprotune.params import PATH, Device, MultiObjective, Params, ParamsError, StudyParams
-from reprotune.pruners import PRUNERS
+from reprotune.pruners import ONE_OBJECTIVE, SEVERAL_OBJECTIVES
 from reprotune.samplers import SAMPLERS, SINGLE_OBJECTIVE_ONLY
 from reprotune.search_space import Space, complete, contains, default_config, largest
 from reprotune.trial import Result
@@ -127,7 +127,7 @@ def check(params: Params) -> None:
         complete(params, section.search_space, name)
         several = isinstance(section, MultiObjective)
         samplers = [s for s in SAMPLERS if not (several and s in SINGLE_OBJECTIVE_ONLY)]
-        pruners = ["none"] if several else list(PRUNERS)
+        pruners = SEVERAL_OBJECTIVES if several else ONE_OBJECTIVE
         for key, value, known in (("sampler", section.sampler, samplers), ("pruner", section.pruner, pruners)):
             if value not in known:
                 raise ParamsError(f"{name}.{key}", value, f"must be one of {', '.join(known)}")

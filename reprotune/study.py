@@ -64,11 +64,14 @@ def task(spec: Spec, number: int, config: Config, past: Sequence[Past]) -> Task:
     """What a worker needs for trial `number`. past: of the trials told when it was asked, which are the first ones."""
     known = () if spec.pruner == "none" else tuple(past[: max(0, number - spec.window + 1)])
     training_seed, dataset = seeds(spec.seed, number)[1], spec.dataset
-    return Task(number, config, training_seed, dataset.folder, dataset.digest, spec.device, spec.pruner, known)
+    return Task(
+        number, config, training_seed, dataset.folder, dataset.digest, spec.device, spec.cost, spec.pruner, known
+    )
 
 
-def as_past(result: Result) -> Past:
-    return Past(result.state, tuple(point.valid_accuracy for point in result.curve), result.attrs)
+def as_past(spec: Spec, result: Result) -> Past:
+    cost = getattr(result.cost, spec.cost) if result.cost and spec.cost else None
+    return Past(result.state, tuple(point.valid_accuracy for point in result.curve), cost, result.attrs)
 
 
 class _Window:
@@ -112,7 +115,7 @@ class _Window:
         told = Journal.result(trial)
         assert told is not None
         self._tell_sampler(number, told)
-        self._past.append(as_past(told))
+        self._past.append(as_past(self._spec, told))
         return _told(trial, told)
 
     def _await(self, future: Future[Result]) -> Result:

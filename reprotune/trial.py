@@ -25,6 +25,7 @@ class Task:
     dataset: Path
     dataset_digest: str
     device: str
+    minimize: str | None  # the cost that is an objective: flops, parameters
     pruner: str
     past: tuple[Past, ...]
 
@@ -53,12 +54,14 @@ def run_trial(task: Task) -> Result:
     cost = None
     state: State = "COMPLETE"
     reason = ""
-    judge = Judge(task.pruner, task.past, task.number)
+    judge = None
     try:
         dataset = open_dataset(task.dataset, task.dataset_digest)
         train, valid = (dataset.load(split, task.device) for split in ("train", "valid"))
         model = new_model(task.config, dataset.inputs, task.seed)
         cost = measure(model, dataset.shape)
+        paid = getattr(cost, task.minimize) if task.minimize else None
+        judge = Judge(task.pruner, task.past, task.number, paid, task.config["epochs"])
         for epoch, point in enumerate(learning_curve(model, task.config, train, valid, task.seed), start=1):
             curve.append(point)
             # A trial that has reached its last epoch is complete: nothing would be saved.
@@ -67,4 +70,4 @@ def run_trial(task: Task) -> Result:
                 break
     except Exception as error:
         state, reason = "FAIL", " ".join(f"{type(error).__name__}: {error}".split())
-    return Result(state, tuple(curve), cost, reason, time.perf_counter() - started, judge.attrs)
+    return Result(state, tuple(curve), cost, reason, time.perf_counter() - started, judge.attrs if judge else {})

@@ -23,7 +23,7 @@ def differences(
     """
     trials = records.read(folder(spec), spec)
     recorded = records.with_attrs(spec, trials)
-    past = [as_past(result) for result in recorded]
+    past = [as_past(spec, result) for result in recorded]
     futures = {n: executor.submit(run_trial, task(spec, n, trials[n].config, past)) for n in numbers}
     for number, future in futures.items():
         found = future.result()

@@ -13,7 +13,9 @@ def main() -> None:
         dataset = datasets.verified(chosen.data.dataset)
         configs = evaluation.winners(chosen)
         scores = evaluation.test_scores(configs, dataset, chosen, executor)
-        evaluation.write(scores, evaluation.summarize(configs, scores, dataset))
+        summary = evaluation.summarize(configs, scores, dataset)
+        evaluation.write(scores, summary)
+        evaluation.draw(summary, chosen.multi_objective.minimize)
         evaluation.track(chosen, dataset)
 
 

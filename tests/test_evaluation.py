@@ -34,6 +34,12 @@ def test_scores(dataset: StoredDataset, tmp_path: Path, monkeypatch: pytest.Monk
     std = (sum((accuracy - mean) ** 2 for accuracy in scores["best"]) / 2) ** 0.5
     assert summary["best"]["test_accuracy"] == {"mean": pytest.approx(mean), "std": pytest.approx(std), "n": 3}
     assert (summary["best"]["flops"], summary["best"]["parameters"]) == (2 * macs, macs + 12)
+    header = ("state", "flops", "parameters", "accuracy")
+    trials = [("COMPLETE", 500, 250, 0.5), ("PRUNED", 900, 450, 0.4), ("FAIL", "", "", "")]
+    artifacts.write_csv(Path("results/multi_objective/trials.csv"), header, trials)
+    evaluation.draw(summary, "parameters")
+    figure = (evaluation.FOLDER / "figures/test_scores.svg").read_text()
+    assert all(shown in figure for shown in ("<!-- parameters -->", "<!-- best, most accurate -->", "<!-- knee -->"))
     rows = artifacts.read_csv(evaluation.FOLDER / "test_scores.csv")
     assert [float(row["test_accuracy"]) for row in rows if row["config"] == "knee"] == scores["knee"]
 

@@ -9,31 +9,43 @@ from ruamel.yaml import YAML
 # Each module may import those of the lines above its own, and `study` those of its own line's left.
 LAYERS = (
     ("errors", "artifacts", "bits", "curve"),
-    ("params", "cli", "store"),
+    ("params", "cli", "store", "figure"),
     ("splits", "originals", "augmentation"),
     ("published", "image_folder"),
     ("datasets",),
     ("models", "cost"),
     ("training",),
-    ("engine", "search_space", "pareto", "pruners", "samplers"),
+    ("engine", "search_space", "pareto", "samplers"),
+    ("pruners", "front_plot"),
     ("trial",),
     ("journal",),
     ("spec",),
     ("study",),
-    ("results", "tracking", "plots", "progress", "records"),
+    ("results", "tracking", "progress", "records", "importances", "parallel_coordinates"),
+    ("plots",),
     ("evaluation", "overview", "session"),
     ("verify",),
 )
 ONLY = {
     "mlflow": {"store", "tracking"},
     "optuna_integration": {"tracking"},
-    "optuna": {"journal", "pruners", "records", "samplers", "search_space", "study"},
+    "optuna": {
+        "importances",
+        "journal",
+        "parallel_coordinates",
+        "pareto",
+        "pruners",
+        "records",
+        "samplers",
+        "search_space",
+        "study",
+    },
     "distributed": {"engine"},
     "torchvision": {"originals", "published"},
     "PIL": {"image_folder", "overview"},
     "mlxtend": {"datasets"},
     "thop": {"cost"},
-    "matplotlib": {"plots"},
+    "matplotlib": {"figure", "parallel_coordinates"},
 }
 MODULES = sorted((ROOT / "reprotune").glob("[!_]*.py"))
 STAGES = sorted((ROOT / "stages").glob("[!_]*.py"))

@@ -1,10 +1,12 @@
 import random
+from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reprotune import pareto
+from reprotune.pruners import PRUNERS, Judge, Past
 
 points = st.lists(
     st.tuples(st.integers(1, 20).map(float), st.integers(0, 10).map(lambda tenths: tenths / 10)),
@@ -56,3 +58,73 @@ def test_knee() -> None:
     assert pareto.knee([(1.0, 0.1)]) == 0
     assert pareto.knee([(1.0, 0.1), (2.0, 0.2)]) == 0
     assert pareto.knee([(1.0, 0.1), (1.0, 0.1)]) == 0
+
+
+def pruned_after(trial: Past, past: Sequence[Past], ahead: int = 1) -> int | None:
+    """The epoch after which a trial that would end as `trial` is pruned; None if it is not."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(PRUNERS, "pareto", lambda: pareto.ParetoPruner(ahead))
+        epochs = len(trial.accuracies)
+        judge = Judge("pareto", past, len(past), trial.cost, epochs)
+        return next((e for e in range(1, epochs) if judge.should_prune(e, trial.accuracies[e - 1])), None)
+
+
+def finished(cost: float, *accuracies: float) -> Past:
+    return Past("COMPLETE", accuracies, cost, {})
+
+
+def rising(cost: float, quality: int, epochs: int) -> Past:
+    """Of such curves none crosses another, however long it is, and none saturates where another rises."""
+    return finished(cost, *(quality / 100 * epoch / (epoch + 2) for epoch in range(1, epochs + 1)))
+
+
+costs = st.integers(1, 9).map(float)
+noise = st.builds(lambda cost, accuracies: finished(cost, *accuracies), costs, st.lists(st.floats(0, 1), min_size=1))
+orderly = st.builds(rising, st.integers(1, 2).map(float), st.integers(1, 99), st.integers(1, 8))
+
+
+@given(orderly, st.lists(orderly, max_size=2))
+@settings(max_examples=400)
+def test_what_would_be_on_the_front_is_not_pruned_where_curves_do_not_cross(trial: Past, past: list[Past]) -> None:
+    ends = [(told.cost or 0.0, told.accuracies[-1]) for told in (*past, trial)]
+    if len(past) in pareto.front(ends):
+        assert pruned_after(trial, past) is None
+
+
+@given(noise, st.lists(noise, max_size=8))
+def test_the_cheapest_is_not_pruned(trial: Past, past: list[Past]) -> None:
+    assert pruned_after(trial._replace(cost=0.5), past) is None
+
+
+@given(noise, st.lists(noise, max_size=8), st.randoms(), st.integers(1, 3))
+def test_only_the_order_of_costs_counts(trial: Past, past: list[Past], rng: random.Random, ahead: int) -> None:
+    def other_unit(told: Past) -> Past:
+        return told._replace(cost=(told.cost or 0.0) ** 3 - 100)
+
+    shuffled = [other_unit(told) for told in rng.sample(past, len(past))]
+    assert pruned_after(other_unit(trial), shuffled, ahead) == pruned_after(trial, past, ahead)
+
+
+@given(noise, st.lists(noise, max_size=8), st.integers(0, 8), st.integers(1, 3))
+def test_fewer_finished_trials_or_more_leniency_never_prune_more(
+    trial: Past, past: list[Past], kept: int, ahead: int
+) -> None:
+    never = len(trial.accuracies)
+    before = pruned_after(trial, past, ahead) or never
+    assert (pruned_after(trial, past[:kept], ahead) or never) >= before
+    assert (pruned_after(trial, past, ahead + 1) or never) >= before
+    unfinished = [told._replace(state="PRUNED") for told in past[kept:]]
+    assert pruned_after(trial, [*past[:kept], *unfinished], ahead) == pruned_after(trial, past[:kept], ahead)
+
+
+def test_pruning_in_closed_form() -> None:
+    trial = finished(5.0, 0.1, 0.3, 0.5, 0.6)
+    assert pruned_after(trial, [finished(5.0, 0.1, 0.4, 0.4, 0.4)]) == 2
+    assert pruned_after(trial, [finished(5.1, 0.9, 0.9, 0.9, 0.9)]) is None  # it costs more
+    assert pruned_after(trial, [finished(1.0, 0.1, 0.3, 0.5, 0.9)]) is None  # level until the last epoch
+    assert pruned_after(trial, [finished(1.0, 0.0, 0.2, *[0.6] * 6)]) == 3  # the same epochs of a longer training
+    assert pruned_after(trial, [finished(1.0, 0.2, 0.2)]) is None  # its first of two epochs is seen after two of four
+    assert pruned_after(trial, [finished(1.0, 0.35, 0.4)]) == 2
+    assert pruned_after(trial, [finished(1.0, 0.35, 0.4)], ahead=2) is None
+    assert pruned_after(trial, [finished(1.0, 0.35, 0.4), finished(2.0, 0.0, 0.0, 0.7, 0.7)], ahead=2) is None
+    assert pruned_after(trial, [finished(1.0, 0.51, 0.6), finished(2.0, 0.0, 0.0, 0.7, 0.7)], ahead=2) == 3

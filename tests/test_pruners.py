@@ -4,19 +4,19 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from reprotune.pruners import PRUNERS, Judge, Past
+from reprotune.pruners import ONE_OBJECTIVE, PRUNERS, Judge, Past
 
 CURVES = [[0.1 * ((7 * trial + 3 * epoch) % 10) for epoch in range(1, 10)] for trial in range(20)]
 
 
-@pytest.mark.parametrize("name", PRUNERS)
+@pytest.mark.parametrize("name", ONE_OBJECTIVE)
 def test_the_same_decisions_as_optunas_study(name: str) -> None:
     study = optuna.create_study(study_name="reprotune", direction="maximize", pruner=PRUNERS[name]())
     past: list[Past] = []
     pruned = 0
     for number, curve in enumerate(CURVES):
         trial = study.ask()
-        judge = Judge(name, past, number)
+        judge = Judge(name, past, number, cost=None, epochs=len(curve))
         for epoch, accuracy in enumerate(curve, start=1):
             trial.report(accuracy, epoch)
             expected = trial.should_prune()
@@ -26,17 +26,19 @@ def test_the_same_decisions_as_optunas_study(name: str) -> None:
         state = TrialState.PRUNED if expected else TrialState.COMPLETE
         pruned += expected
         study.tell(trial, None if expected else curve[-1], state=state)
-        past.append(Past(state.name, tuple(curve[:epoch]), judge.attrs))
+        past.append(Past(state.name, tuple(curve[:epoch]), None, judge.attrs))
     assert (pruned > 0) == (name != "none")
 
 
 def test_trials_asked_but_not_told_only_hold_their_numbers() -> None:
-    past = [Past("COMPLETE", (0.9, 0.9), {})] * 6
-    assert Judge("median", past, number=6).should_prune(1, 0.5)
-    assert Judge("median", past, number=10).should_prune(1, 0.5)
-    assert not Judge("median", past, number=10).should_prune(1, 0.95)
+    past = [Past("COMPLETE", (0.9, 0.9), 1.0, {})] * 6
+    for name in ("median", "pareto"):
+        assert Judge(name, past, 6, cost=1.0, epochs=2).should_prune(1, 0.5)
+        assert Judge(name, past, 10, cost=1.0, epochs=2).should_prune(1, 0.5)
+        assert not Judge(name, past, 10, cost=1.0, epochs=2).should_prune(1, 0.95)
 
 
-def test_a_failed_trial_is_no_measure() -> None:
-    past = [Past("FAIL", (0.9,), {})] * 20
-    assert not Judge("median", past, number=20).should_prune(1, 0.1)
+@pytest.mark.parametrize("name", PRUNERS)
+def test_a_failed_trial_is_no_measure(name: str) -> None:
+    past = [Past("FAIL", (0.9,), None, {})] * 20
+    assert not Judge(name, past, 20, cost=1.0, epochs=2).should_prune(1, 0.1)

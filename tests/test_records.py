@@ -13,7 +13,7 @@ from reprotune import spec as specs
 from reprotune.datasets import StoredDataset
 from reprotune.errors import Refused
 from reprotune.params import Params
-from reprotune.pruners import PRUNERS
+from reprotune.pruners import ONE_OBJECTIVE, SEVERAL_OBJECTIVES
 from reprotune.spec import Spec
 from reprotune.training import OPTIMIZERS, SCHEDULES
 
@@ -32,9 +32,15 @@ def statuses(experiment: str) -> dict[str, str]:
     return {run.info.run_name: run.info.status for run in client.search_runs([found.experiment_id])}
 
 
-@pytest.mark.parametrize("pruner", PRUNERS)
-def test_every_trial_is_trained_again_to_the_same_bits(repository: Path, dataset: StoredDataset, pruner: str) -> None:
-    declared, _ = conduct(dataset, pruner=pruner, n_trials=14)
+@pytest.mark.parametrize(
+    ("name", "pruner"),
+    [("single_objective", pruner) for pruner in ONE_OBJECTIVE]
+    + [("multi_objective", pruner) for pruner in SEVERAL_OBJECTIVES],
+)
+def test_every_trial_is_trained_again_to_the_same_bits(
+    repository: Path, dataset: StoredDataset, name: str, pruner: str
+) -> None:
+    declared, _ = conduct(dataset, name, pruner=pruner, n_trials=14)
     numbers = list(range(14))
     tracked = tracking.curves(declared, numbers)
     assert sorted(tracked) == numbers

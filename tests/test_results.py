@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from conftest import make_params, run
 
-from reprotune import artifacts, plots, results
+from reprotune import artifacts, results
 from reprotune import spec as specs
 from reprotune.datasets import StoredDataset
 from reprotune.errors import Refused
@@ -65,7 +65,12 @@ def test_multi_objective_files(multi: Finished, tmp_path: Path) -> None:
     front = artifacts.read_csv(tmp_path / "pareto_front.csv")
     winners = artifacts.read_yaml(tmp_path / "best_configs.yaml")
 
-    points = {row["number"]: (int(row["flops"]), float(row["accuracy"])) for row in rows}
+    assert metrics["pruned"] == [row["state"] for row in rows].count("PRUNED") > 0
+    for row in rows:
+        assert (row["state"] == "COMPLETE") == (row["epochs"] == row["params.epochs"])
+        assert row["reason"] == (f"pareto after epoch {row['epochs']}" if row["state"] == "PRUNED" else "")
+    finished = [row for row in rows if row["state"] == "COMPLETE"]  # no other enters the front
+    points = {row["number"]: (int(row["flops"]), float(row["accuracy"])) for row in finished}
     optimal = {
         number
         for number, (cost, accuracy) in points.items()
@@ -80,6 +85,8 @@ def test_multi_objective_files(multi: Finished, tmp_path: Path) -> None:
     assert all(trials[winner["number"]].config == winner["params"] for winner in winners.values())
     assert metrics["hypervolume_reference"] == {"flops": 2 * (64 * 8 + 8 * 8 + 8 * 4), "accuracy": 0.0}
 
+    best = results.series(declared, trials)["best_accuracy_by_trial"]
+    assert best[-1] == metrics["best_accuracy"] == max(float(row["accuracy"]) for row in finished)
     volumes = results.series(declared, trials)["hypervolume_by_trial"]
     assert volumes[-1] == pytest.approx(metrics["hypervolume"])
     assert volumes == sorted(volumes)
@@ -93,14 +100,10 @@ def test_the_bytes_do_not_depend_on_workers(
         again = run(declared, tmp_path / declared.name, pools[3])
         a, b = tmp_path / declared.name / "a", tmp_path / declared.name / "b"
         for folder, these in ((a, trials), (b, again)):
-            if declared.cost:
-                results.write_multi_objective(folder, declared, these)
-                plots.write_multi_objective(folder, declared, these, results.pareto_front(these))
-            else:
-                results.write_single_objective(folder, declared, these)
-                plots.write_single_objective(folder, these)
+            write = results.write_multi_objective if declared.cost else results.write_single_objective
+            write(folder, declared, these)
         files = sorted(path.name for path in a.iterdir())
-        assert len(files) == (9 if declared.cost else 7)
+        assert len(files) == (6 if declared.cost else 5)
         for name in files:
             assert (a / name).read_bytes() == (b / name).read_bytes()
 
@@ -132,13 +135,3 @@ def test_no_complete_trial_is_refused_with_the_reasons(single: Finished) -> None
         results.best([failed])
     with pytest.raises(Refused, match="none of the 0 trials is complete"):
         results.pareto_front([])
-
-
-@pytest.mark.parametrize("figure", ["optimization_history", "learning_curves", "pareto_front"])
-def test_figures_have_titles_and_units(multi: Finished, tmp_path: Path, figure: str) -> None:
-    declared, trials = multi
-    plots.write_multi_objective(tmp_path, declared, trials, results.pareto_front(trials))
-    text = (tmp_path / f"{figure}.svg").read_text()
-    assert "<svg" in text
-    assert "validation accuracy" in text
-    assert "<dc:date>" not in text

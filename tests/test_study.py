@@ -16,15 +16,16 @@ from reprotune import bits, journal, study
 from reprotune import spec as specs
 from reprotune.datasets import StoredDataset
 from reprotune.errors import Refused
-from reprotune.pruners import PRUNERS
+from reprotune.pruners import ONE_OBJECTIVE, SEVERAL_OBJECTIVES
 from reprotune.samplers import SAMPLERS, SINGLE_OBJECTIVE_ONLY
 from reprotune.spec import Spec
 from reprotune.trial import Result, Task, run_trial
 
 CONTRACT = (
     [("single_objective", sampler, "median") for sampler in SAMPLERS]
-    + [("single_objective", "random", pruner) for pruner in PRUNERS if pruner != "median"]
-    + [("multi_objective", sampler, "none") for sampler in SAMPLERS if sampler not in SINGLE_OBJECTIVE_ONLY]
+    + [("single_objective", "random", pruner) for pruner in ONE_OBJECTIVE if pruner != "median"]
+    + [("multi_objective", sampler, "pareto") for sampler in SAMPLERS if sampler not in SINGLE_OBJECTIVE_ONLY]
+    + [("multi_objective", "random", pruner) for pruner in SEVERAL_OBJECTIVES if pruner != "pareto"]
 )
 
 

@@ -62,6 +62,7 @@ def check(repository: Path, declared: Spec, trials: list[Trial]) -> None:
         assert run.info.status == status[result.state]
         assert run.data.tags["state"] == result.state
         assert run.data.tags["study"] == declared.identity[:12]
+        assert run.data.tags["reason"] == result.reason
         assert run.data.params == {name: str(value) for name, value in trial.config.items()}
         assert run.data.metrics["duration"] == result.seconds
         assert result.cost is not None
@@ -75,8 +76,9 @@ def check(repository: Path, declared: Spec, trials: list[Trial]) -> None:
         assert accuracy.value == result.accuracy
 
 
-def test_a_single_objective_study(dataset: StoredDataset, repository: Path) -> None:
-    declared = specs.of(make_params(single_objective__n_trials=14), "single_objective", dataset)
+@pytest.mark.parametrize(("name", "n_trials"), [("single_objective", 14), ("multi_objective", 17)])
+def test_a_study(dataset: StoredDataset, repository: Path, name: str, n_trials: int) -> None:
+    declared = specs.of(make_params(**{f"{name}__n_trials": n_trials}), name, dataset)
     trials = track(declared, repository)
     assert {trial.result.state for trial in trials} == {"COMPLETE", "PRUNED"}
     check(repository, declared, trials)

@@ -1,0 +1,188 @@
+"""Samplers and pruners at equal epochs trained, over seeds: docs/search.md, with a figure a study.
+
+    python -m benchmarks.search             # hours; what search.csv already holds is not run again
+    python -m benchmarks.search --quick     # a minute, into a temporary folder
+
+A study is run until it has trained 1,000 epochs and told 100 trials. Its quality (best accuracy, or hypervolume)
+after 1,000 epochs compares arms at equal effort; after 100 trials it says what pruning costs.
+"""
+
+import argparse
+import math
+import statistics
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import accumulate, product
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, NamedTuple
+
+from scipy.stats import t as student
+
+from benchmarks import studies
+from reprotune import results
+from reprotune.artifacts import read_csv, replacing, write_csv
+from reprotune.figure import BLUE, GREEN, ORANGE, VERMILION, save
+from reprotune.spec import Spec
+from reprotune.study import Trial
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+QUALITY = {"single_objective": "best validation accuracy", "multi_objective": "hypervolume"}
+PRUNER = {"single_objective": "median", "multi_objective": "pareto"}
+COLOURS = {"tpe": BLUE, "gp": GREEN, "nsga2": ORANGE, "random": VERMILION}
+WINDOW = 8
+
+
+class Arm(NamedTuple):
+    study: str
+    sampler: str
+    pruner: str
+    window: int
+
+
+class Point(NamedTuple):
+    """A study after a trial that improved it, after its n-th trial or at its end."""
+
+    trials: int
+    epochs: int
+    quality: float
+
+
+class Size(NamedTuple):
+    seeds: int
+    trials: int
+    epochs: int
+
+
+Runs = Mapping[Arm, Mapping[int, Sequence[Point]]]  # arm → seed → its points
+
+
+def arms(samplers: Iterable[str]) -> Iterator[Arm]:
+    for study, sampler in product(QUALITY, samplers):
+        yield Arm(study, sampler, "none", WINDOW)
+        yield Arm(study, sampler, PRUNER[study], WINDOW)
+    for study, window in product(QUALITY, (1, 4, 16)):
+        yield Arm(study, "tpe", PRUNER[study], window)
+
+
+def measure(arm: Arm, seed: int, size: Size) -> list[Point]:
+    def enough(trials: Sequence[Trial]) -> bool:
+        return len(trials) >= size.trials and sum(len(trial.result.curve) for trial in trials) >= size.epochs
+
+    spec = studies.spec(arm.study, seed, arm.sampler, arm.pruner, arm.window)
+    return list(_points(spec, studies.run(spec, enough), size))
+
+
+def _points(spec: Spec, trials: Sequence[Trial], size: Size) -> Iterator[Point]:
+    qualities = list(results.series(spec, trials).values())[-1]
+    epochs = accumulate(len(trial.result.curve) for trial in trials)
+    reached = -1.0
+    for number, (at, quality) in enumerate(zip(epochs, qualities, strict=True), start=1):
+        if quality > reached or number in (size.trials, len(trials)):
+            yield Point(number, at, round(quality, 6))
+        reached = quality
+
+
+def collect(path: Path, chosen: Sequence[Arm], size: Size) -> Runs:
+    """Run what `path` lacks; each study is written to it as soon as it has ended."""
+    runs: dict[Arm, dict[int, list[Point]]] = {}
+    for row in read_csv(path) if path.exists() else []:
+        arm = Arm(row["study"], row["sampler"], row["pruner"], int(row["window"]))
+        point = Point(int(row["trials"]), int(row["epochs"]), float(row["quality"]))
+        runs.setdefault(arm, {}).setdefault(int(row["seed"]), []).append(point)
+    for seed, arm in product(range(size.seeds), chosen):
+        if seed not in runs.setdefault(arm, {}):
+            runs[arm][seed] = measure(arm, seed, size)
+            rows = ((*a, s, *point) for a, seeds in runs.items() for s, points in seeds.items() for point in points)
+            write_csv(path, (*Arm._fields, "seed", *Point._fields), rows)
+            print(f"seed {seed}: {', '.join(map(str, arm))}: {runs[arm][seed][-1]}", flush=True)
+    return runs
+
+
+def after_epochs(points: Sequence[Point], epochs: int) -> float:
+    """The quality that the trials within the first `epochs` epochs reached."""
+    return max((point.quality for point in points if point.epochs <= epochs), default=0.0)
+
+
+def after_trials(points: Sequence[Point], trials: int) -> Point:
+    return next(point for point in points if point.trials == trials)
+
+
+def interval(values: Sequence[float]) -> tuple[float, float]:
+    """The mean, and half the width of its 95 % confidence interval (Student's)."""
+    half = student.ppf(0.975, len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
+    return statistics.fmean(values), float(half)
+
+
+def report(folder: Path, runs: Runs, size: Size) -> None:
+    """search.md, search_single_objective.svg and search_multi_objective.svg."""
+    lines = [f"# Search at equal effort\n\nmnist_5k, {size.seeds} seeds, mean ± 95 % confidence interval.\n"]
+    for study, quality in QUALITY.items():
+        own = {arm: seeds for arm, seeds in runs.items() if arm.study == study}
+        lines += [f"## {study}\n", *_table(own, quality, size), "", f"![{quality}](search_{study}.svg)\n"]
+        save(folder / f"search_{study}.svg", partial(_draw, own, quality, size))
+    with replacing(folder / "search.md") as temporary:
+        temporary.write_text("\n".join(lines), encoding="utf-8")
+
+
+def _table(runs: Runs, quality: str, size: Size) -> Iterator[str]:
+    yield (
+        f"| sampler | pruner | window | {quality} after {size.epochs} epochs | seeds ahead of random: unpruned, pruned "
+        f"| {quality} after {size.trials} trials, over the unpruned | epochs saved by then |"
+    )
+    yield "|---|---|---|---|---|---|---|"
+    for arm, seeds in runs.items():
+        unpruned = runs[arm._replace(pruner="none", window=WINDOW)]
+        pairs = [(after_trials(seeds[s], size.trials), after_trials(unpruned[s], size.trials)) for s in seeds]
+        reached = _cell([after_epochs(points, size.epochs) for points in seeds.values()])
+        kept = _cell([own.quality / other.quality for own, other in pairs])
+        saved = statistics.fmean(1 - own.epochs / other.epochs for own, other in pairs)
+        ahead = ", ".join(str(wins) for wins in _wins(arm, runs, size))
+        yield f"| {arm.sampler} | {arm.pruner} | {arm.window} | {reached} | {ahead} | {kept} | {saved:.0%} |"
+
+
+def _cell(values: Sequence[float]) -> str:
+    mean, half = interval(values)
+    return f"{mean:.4f} ± {half:.4f}"
+
+
+def _wins(arm: Arm, runs: Runs, size: Size) -> Iterator[int]:
+    """Seeds in which it is ahead of random search at equal epochs: without pruning, and with."""
+    for pruner in ("none", PRUNER[arm.study]):
+        random = runs[Arm(arm.study, "random", pruner, WINDOW)]
+        pairs = ((runs[arm][seed], random[seed]) for seed in runs[arm])
+        yield sum(after_epochs(own, size.epochs) > after_epochs(other, size.epochs) for own, other in pairs)
+
+
+def _draw(runs: Runs, quality: str, size: Size, axes: "Axes") -> None:
+    grid = range(size.epochs // 10, size.epochs + 1, max(1, size.epochs // 100))
+    for arm, seeds in runs.items():
+        if arm.window == WINDOW:
+            means, halves = zip(*(interval([after_epochs(p, at) for p in seeds.values()]) for at in grid), strict=True)
+            low, high = ([m + sign * half for m, half in zip(means, halves, strict=True)] for sign in (-1, 1))
+            axes.fill_between(grid, low, high, color=COLOURS[arm.sampler], alpha=0.1, linewidth=0)
+            style = "--" if arm.pruner == "none" else "-"
+            axes.plot(grid, means, style, color=COLOURS[arm.sampler], label=f"{arm.sampler}, {arm.pruner}")
+    axes.set(title=f"{quality}, mean and 95 % interval of {size.seeds} seeds", xlabel="epochs trained", ylabel=quality)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="two samplers, two seeds, short studies")
+    if parser.parse_args().quick:
+        size, chosen = (
+            Size(seeds=2, trials=3, epochs=30),
+            [arm for arm in arms(("tpe", "random")) if arm.window == WINDOW],
+        )
+        with TemporaryDirectory() as folder:
+            report(Path(folder), collect(Path(folder) / "search.csv", chosen, size), size)
+            print((Path(folder) / "search.md").read_text(encoding="utf-8"))
+    else:
+        size = Size(seeds=10, trials=100, epochs=1000)
+        report(Path("docs"), collect(Path(__file__).with_name("search.csv"), list(arms(COLOURS)), size), size)
+
+
+if __name__ == "__main__":
+    main()
