@@ -54,7 +54,7 @@ def read(originals: Originals, mirror: str | None) -> list[bytes]:
     for find, (form, files) in product(finders, originals.forms()):
         if not contents.keys() >= files and (path := find(form)).exists():
             try:
-                contents |= _unpacked(path, {file: originals.digests[file] for file in files})
+                contents |= _unpacked(path, {file: d for file, d in originals.digests.items() if file in files})
             except Refused:
                 if not folder:
                     path.unlink()  # fetched again by the next run

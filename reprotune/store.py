@@ -30,7 +30,7 @@ def usable() -> Iterator[None]:
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # 20 s without a server, not MLflow's 250
     try:
         yield
-    except (MlflowException, SQLAlchemyError, sqlite3.Error) as error:
+    except (MlflowException, SQLAlchemyError, sqlite3.Error, UnicodeError) as error:
         raise Refused(f"MLflow's store at {mlflow.get_tracking_uri()} cannot be used: {line(error)}") from None
 
 

@@ -24,9 +24,9 @@ from reprotune import cli
 cli._GRACE = 0.5
 
 def main():
-    print("started", flush=True)
     while True:
         try:
+            print("started", flush=True)
             time.sleep(600)
         except KeyboardInterrupt:
             pass

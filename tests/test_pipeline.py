@@ -68,16 +68,27 @@ def test_the_same_bytes_from_nothing_with_another_number_of_workers(clone: Clone
     clone.run("git", "checkout", "params.yaml")
 
 
-def test_the_same_bytes_in_unusual_surroundings(clone: Clone, tmp_path: Path) -> None:
-    """Another folder with a name that is no ASCII, a locale that is not UTF-8, and no folder for temporary files."""
+ASCII_ONLY = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+
+@pytest.mark.parametrize(
+    ("name", "variables", "code"),
+    [("eine Kopie für später", {"LC_ALL": "C"}, 0), ("a copy", ASCII_ONLY, 0), ("für später", ASCII_ONLY, 2)],
+)
+def test_unusual_surroundings(clone: Clone, tmp_path: Path, name: str, variables: dict[str, str], code: int) -> None:
+    """A folder with a name that is no ASCII, a locale that is not UTF-8, and no folder for temporary files."""
     elsewhere = copy(clone)
-    elsewhere.path = tmp_path / "eine Kopie für später"
+    elsewhere.path = tmp_path / name
     shutil.copytree(clone.path, elsewhere.path, ignore=shutil.ignore_patterns("studies", "results", "mlflow.db*"))
-    variables = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "TMPDIR": "/no/such/folder"}
-    elsewhere.run(sys.executable, "-m", "stages.single_objective", variables=variables)
+    variables |= {"TMPDIR": "/no/such/folder"}
+    printed = elsewhere.run(sys.executable, "-m", "stages.single_objective", variables=variables, code=code)
     expected = {path: digest for path, digest in clone.results().items() if path.startswith("results/single_objective")}
-    assert elsewhere.results() == expected
-    assert sum(elsewhere.statuses("single_objective")[0].values()) == TRIALS
+    assert elsewhere.results() == ({} if code else expected)
+    if code:  # MLflow cannot name its database in a locale that cannot name the folder
+        assert printed.startswith("error: MLflow's store at ")
+        assert printed.count("\n") == 1
+    else:
+        assert sum(elsewhere.statuses("single_objective")[0].values()) == TRIALS
 
 
 def test_force_trains_a_finished_study_anew(clone: Clone) -> None:
