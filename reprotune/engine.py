@@ -150,7 +150,7 @@ def _dask(execution: Execution) -> Iterator[Executor]:
     from distributed import Client, LocalCluster
 
     cluster = execution.scheduler or LocalCluster(
-        n_workers=workers(execution), threads_per_worker=1, host="127.0.0.1", dashboard_address=None
+        n_workers=workers(execution), threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0"
     )
     with Client(cluster) as client, client.get_executor(pure=False) as executor:
         yield executor
