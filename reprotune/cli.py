@@ -23,6 +23,7 @@ def run(main: Callable[[], None]) -> None:
     """Exit code 2 for bad input; 130 for Ctrl-C and 143 for SIGTERM, all that was told until then being kept."""
     try:
         signal.signal(signal.SIGTERM, _terminate)
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts in the background ignores it
         if dvc := _dvc():
             threading.Thread(target=_end_with, args=(dvc,), daemon=True).start()
         for name, value in bits.overridden().items():
