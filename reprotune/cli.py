@@ -1,5 +1,6 @@
 """How a stage starts and ends: one line for what the user can mend, a stack trace only for a bug."""
 
+import contextlib
 import os
 import signal
 import sys
@@ -24,8 +25,8 @@ def run(main: Callable[[], None]) -> None:
     try:
         signal.signal(signal.SIGTERM, _terminate)
         signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts in the background ignores it
-        if dvc := _dvc():
-            threading.Thread(target=_end_with, args=(dvc,), daemon=True).start()
+        if "DVC_STAGE" in os.environ:
+            threading.Thread(target=_end_with, args=(_dvc(),), daemon=True).start()
         for name, value in bits.overridden().items():
             print(f"{name} is {value}, not {bits.DISPATCH[name]}: other bits, so another study", file=sys.stderr)
         main()
@@ -51,13 +52,17 @@ def _refuse(line: str, code: int) -> int:
 
 def _dvc() -> psutil.Process | None:
     """The `dvc` that runs this stage, if one does."""
-    found = psutil.Process().parents() if "DVC_STAGE" in os.environ else []
-    return next((process for process in found if "dvc" in [Path(word).name for word in process.cmdline()[:3]]), None)
+    with contextlib.suppress(psutil.Error):  # it ended meanwhile
+        for process in psutil.Process().parents():
+            if "dvc" in [Path(word).name for word in process.cmdline()[:3]]:
+                return process
+    return None
 
 
-def _end_with(dvc: psutil.Process) -> None:
-    """A stage whose DVC was killed would go on unseen, and be in the way of the next run."""
-    dvc.wait()
+def _end_with(dvc: psutil.Process | None) -> None:
+    """A stage whose DVC was killed, maybe before it looked, would go on unseen and be in the way of the next run."""
+    if dvc:
+        dvc.wait()
     os.kill(os.getpid(), signal.SIGTERM)
 
 

@@ -1,5 +1,6 @@
 """How a stage ends: by which code, and with which line."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -44,6 +45,8 @@ def main():
 cli.run(main)
 """
 
+STOPPED = "error: stopped; all finished trials are kept, and `dvc repro` goes on from here\n"
+
 
 def ended(code: str, by: int | None = None) -> tuple[int, str]:
     """(exit code, what was printed to stderr) of a stage, to which a signal is sent once it works."""
@@ -59,8 +62,14 @@ def ended(code: str, by: int | None = None) -> tuple[int, str]:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_ends_it_with_one_line_and_the_usual_code(number: int, code: int) -> None:
-    line = "error: stopped; all finished trials are kept, and `dvc repro` goes on from here\n"
-    assert ended(SLEEPS, number) == (code, line)
+    assert ended(SLEEPS, number) == (code, STOPPED)
+
+
+def test_it_ends_if_the_dvc_that_started_it_is_gone() -> None:
+    environment = os.environ | {"DVC_STAGE": "single_objective"}
+    command = [sys.executable, "-c", SLEEPS]
+    stage = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert (stage.returncode, stage.stderr) == (143, STOPPED)
 
 
 def test_it_ends_even_if_a_library_swallows_the_signal() -> None:
