@@ -17,6 +17,7 @@ from reprotune import spec as specs
 from reprotune.datasets import StoredDataset
 from reprotune.errors import Refused
 from reprotune.params import Execution
+from reprotune.pool import WorkerDied
 
 
 def execution(**changes: Any) -> Execution:
@@ -96,7 +97,7 @@ def test_a_dead_worker_costs_no_other_task(tmp_path: Path) -> None:
         futures += [pool.submit(die_unless_alone, tmp_path, number) for number in (1, 2, 3)]
         futures += [pool.submit(answer, number) for number in range(3)]
         assert [future.result() for future in futures[:4]] == [0, 1, 2, 1]
-        with pytest.raises(engine.WorkerDied, match="died 3 times"):
+        with pytest.raises(WorkerDied, match="died 3 times"):
             futures[4].result()
         assert [future.result() for future in futures[5:]] == [3, 0, 1, 2]
         again = pool.submit(answer, 7)
