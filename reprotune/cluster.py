@@ -148,7 +148,7 @@ def started(execution: Execution, workers: int) -> Iterator[Pool]:
                 )
             )
         else:
-            at = _checked(execution.scheduler, execution.insecure)
+            at = checked(execution.scheduler, execution.insecure)
         yield stack.enter_context(_Cluster(stack.enter_context(_connected(Client, at))))
 
 
@@ -160,7 +160,7 @@ def _connected(client: Any, at: Any) -> Any:
         raise ParamsError("execution.scheduler", at, f"cannot be reached within {_PATIENCE} s ({line})") from None
 
 
-def _checked(address: str, insecure: bool) -> str:
+def checked(address: str, insecure: bool) -> str:
     """Raises ParamsError unless it is an address, and of this machine or encrypted, or declared to be insecure."""
     parts = urlsplit(address)
     if parts.scheme not in ("tcp", "tls") or not parts.hostname or parts.path:
