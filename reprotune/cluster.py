@@ -3,30 +3,26 @@
 The scheduler is given bytes to pass on, so it needs nothing but Dask and loads nothing of a task.
 """
 
-import ipaddress
-import logging
 import operator
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
+from reprotune import connection
 from reprotune.errors import Refused
-from reprotune.params import Execution, ParamsError
+from reprotune.params import Execution
 from reprotune.pool import ATTEMPTS, Call, Pool, WorkerDied
 
 if TYPE_CHECKING:
     from reprotune.datasets import StoredDataset
     from reprotune.worker import Terms
 
-_PATIENCE = 10  # seconds, for a scheduler to answer
 
-
-class _Cluster(Pool):
+class Cluster(Pool):
     """When a worker dies, Dask runs its tasks elsewhere, and gives one up if that happens too often.
 
     It may have been the fault of another task of the same worker. So it is then run while nothing else is.
@@ -92,8 +88,9 @@ class _Cluster(Pool):
             try:
                 return call.attempt.result(left)
             except TimeoutError:
+                assert timeout is not None
                 left = self._left(call.attempt, timeout)
-                if left is not None and left <= 0:
+                if left <= 0:
                     raise
             except (CancelledError, ClosedClientError):
                 lost = "was lost; all finished trials are kept, and `dvc repro` goes on from here when it is back"
@@ -101,11 +98,10 @@ class _Cluster(Pool):
             except ImportError as error:
                 raise self._without_code() or error from None
 
-    def _left(self, attempt: Any, timeout: float | None) -> float | None:
+    def _left(self, attempt: Any, timeout: float) -> float:
         """Seconds that an attempt may go on. One that has none left is ended, and its worker with it."""
         from reprotune.worker import seconds
 
-        assert timeout is not None
         found = self._client.run(seconds, attempt.key, on_error="ignore")
         running = {worker: time for worker, time in found.items() if time is not None}
         left = timeout - max(running.values(), default=0.0)  # one that waits for a worker has all of it
@@ -129,46 +125,5 @@ class _Cluster(Pool):
 @contextmanager
 def started(execution: Execution, workers: int) -> Iterator[Pool]:
     """The cluster at `execution.scheduler`, or one of processes on this machine, which ends with the stage."""
-    from dask import config
-    from distributed import Client, LocalCluster
-
-    for noisy in ("distributed", "distributed.client"):  # what a person must know of it is a Refused
-        logging.getLogger(noisy).setLevel(logging.CRITICAL)
-    with ExitStack() as stack:
-        if execution.scheduler is None:
-            stack.enter_context(config.set({"distributed.scheduler.allowed-failures": 0}))
-            at: Any = stack.enter_context(
-                LocalCluster(
-                    n_workers=workers,
-                    threads_per_worker=1,
-                    memory_limit=0,  # as the engine local: what is too much, the system decides
-                    host="127.0.0.1",
-                    dashboard_address=None,
-                    silence_logs=logging.CRITICAL,
-                )
-            )
-        else:
-            at = checked(execution.scheduler, execution.insecure)
-        yield stack.enter_context(_Cluster(stack.enter_context(_connected(Client, at))))
-
-
-def _connected(client: Any, at: Any) -> Any:
-    try:
-        return client(at, timeout=_PATIENCE)
-    except (OSError, TypeError, ValueError) as error:  # no answer; no certificates, or not those that it trusts
-        line = " ".join(str(error).split())
-        raise ParamsError("execution.scheduler", at, f"cannot be reached within {_PATIENCE} s ({line})") from None
-
-
-def checked(address: str, insecure: bool) -> str:
-    """Raises ParamsError unless it is an address, and of this machine or encrypted, or declared to be insecure."""
-    parts = urlsplit(address)
-    if parts.scheme not in ("tcp", "tls") or not parts.hostname or parts.path:
-        raise ParamsError("execution.scheduler", address, "must be null, tcp://HOST:PORT or tls://HOST:PORT")
-    with suppress(ValueError):
-        if parts.hostname == "localhost" or ipaddress.ip_address(parts.hostname).is_loopback:
-            return address
-    if parts.scheme == "tcp" and not insecure:
-        allowed = "runs what anyone sends it: must be tls://…, or on this machine, or execution.insecure must be true"
-        raise ParamsError("execution.scheduler", address, allowed)
-    return address
+    with connection.client(execution, workers) as client, Cluster(client) as pool:
+        yield pool

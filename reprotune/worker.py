@@ -94,8 +94,6 @@ def _holds(folder: Path, digest: str) -> bool:
 
 
 def _fetch(terms: Terms, folder: Path) -> None:
-    from distributed import Variable
-
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_suffix(".lock")):  # the workers of one machine fetch it once
         if _holds(folder, terms.digest):
@@ -103,7 +101,16 @@ def _fetch(terms: Terms, folder: Path) -> None:
         paths = [folder / DESCRIPTION]
         for path in paths:  # the first of them says which others there are
             with replacing(path) as temporary:
-                temporary.write_bytes(Variable(f"{terms.source}/{path.name}").get(timeout=_PATIENCE))
+                temporary.write_bytes(_content(f"{terms.source}/{path.name}"))
             paths[1:] = StoredDataset(folder).files[1:]
         if not _holds(folder, terms.digest):
             raise Refused(f"{folder}: is not the dataset that was sent; see whether its disk is full or failing")
+
+
+def _content(name: str) -> bytes:
+    from distributed import Variable
+
+    try:
+        return bytes(Variable(name).get(timeout=_PATIENCE))
+    except TimeoutError:
+        raise Refused(f"{name}: does not come from the scheduler within {_PATIENCE} s") from None

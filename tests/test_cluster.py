@@ -1,6 +1,9 @@
 """Dask, started by hand: the same trials as on one machine, whatever becomes of the workers."""
 
 import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future
 from contextlib import nullcontext
@@ -9,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from clone import Clone
 from conftest import ROOT, facts, make_params, run
 from deployment import WORKER, Deployment, deployed, kill
 from test_engine import execution
 from test_study import hangs_if_wide, killed_if_wide
 
-from reprotune import cluster, engine, study
+from reprotune import connection, engine, study
 from reprotune import spec as specs
 from reprotune.datasets import StoredDataset
 from reprotune.errors import Refused
@@ -171,7 +175,7 @@ def test_a_trial_whose_worker_dies_or_hangs_fails(
 
 
 def test_a_scheduler_that_does_not_answer_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster, "_PATIENCE", 1)
+    monkeypatch.setattr(connection, "_PATIENCE", 1)
     line = r"^params.yaml: execution.scheduler = 'tcp://127.0.0.1:9': cannot be reached within 1 s \(.*\)$"
     with pytest.raises(Refused, match=line) as refused:
         with engine.started(execution(engine="dask", scheduler="tcp://127.0.0.1:9")):
@@ -195,4 +199,50 @@ def test_a_scheduler_that_does_not_answer_is_refused(monkeypatch: pytest.MonkeyP
 )
 def test_nothing_unencrypted_leaves_this_machine(address: str, insecure: bool, allowed: bool) -> None:
     with nullcontext() if allowed else pytest.raises(Refused, match=r"^params.yaml: execution.scheduler = .* must be"):
-        assert cluster.checked(address, insecure) == address
+        assert connection.checked(address, insecure) == address
+
+
+STAGES = ("single_objective", "multi_objective", "evaluate")
+
+
+@pytest.mark.cluster
+def test_the_stages_write_the_same_bytes(tmp_path: Path) -> None:
+    """The real commands, interrupted twice, on workers that see nothing of the clone."""
+    (tmp_path / "clone").mkdir()
+    clone = Clone(tmp_path / "clone")
+    python = (sys.executable, "-m")
+    clone.run(*python, "stages.download")
+    for stage in STAGES:
+        clone.run(*python, f"stages.{stage}")
+    expected = clone.results()
+    for name in ("results", "studies"):
+        shutil.rmtree(clone.path / name)
+    with deployed(tmp_path, workers=2) as deployment:
+        clone.change("execution", engine="dask", scheduler=deployment.address)
+        started = clone.start(*python, "stages.single_objective")
+        until_trial(started, 2)
+        started.send_signal(signal.SIGINT)
+        assert started.communicate()[0].endswith("`dvc repro` goes on from here\n")
+        assert started.returncode == 130
+        started = clone.start(*python, "stages.single_objective")
+        until_trial(started, 4)
+        kill(deployment.scheduler)
+        last = started.communicate()[0].splitlines()[-1]
+        assert last.startswith(f"error: the scheduler at {deployment.address} was lost; ")
+        assert started.returncode == 2
+        deployment.start_scheduler()
+        deployment.start_worker()
+        for stage in STAGES:
+            clone.run(*python, f"stages.{stage}")
+        assert len(deployment.datasets) == 1
+    assert clone.results() == expected
+
+
+def until_trial(stage: subprocess.Popen[str], number: int) -> None:
+    assert stage.stdout
+    printed = []
+    for line in stage.stdout:
+        printed.append(line)
+        if line.startswith(f"[{number}/"):
+            return
+    raise AssertionError("".join(printed))

@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 LAYERS = (
     ("errors", "artifacts", "bits", "curve"),
     ("params", "cli", "store", "pool"),
-    ("splits", "originals", "augmentation", "local"),
+    ("splits", "originals", "augmentation", "local", "connection"),
     ("published", "image_folder"),
     ("datasets",),
     ("models", "cost"),
@@ -29,7 +29,7 @@ ONLY = {
     "mlflow": {"store", "tracking"},
     "optuna_integration": {"tracking"},
     "optuna": {"journal", "pruners", "records", "samplers", "search_space", "study"},
-    "distributed": {"cluster", "worker"},
+    "distributed": {"cluster", "connection", "worker"},
     "torchvision": {"originals", "published"},
     "PIL": {"image_folder", "overview"},
     "mlxtend": {"datasets"},

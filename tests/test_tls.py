@@ -16,7 +16,7 @@ from deployment import Deployment, deployed
 from test_cluster import search, spec
 from test_engine import execution
 
-from reprotune import cluster, engine
+from reprotune import connection, engine
 from reprotune.datasets import StoredDataset
 from reprotune.errors import Refused
 
@@ -87,7 +87,7 @@ def test_a_study_over_tls(deployment: Deployment, certificates: Path, dataset: S
 def test_who_has_no_certificate_is_refused(
     who: str, deployment: Deployment, certificates: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cluster, "_PATIENCE", 1)
+    monkeypatch.setattr(connection, "_PATIENCE", 1)
     address = deployment.address.replace("tls://", "tcp://") if who == "in the clear" else deployment.address
     known = trusting(certificates, who) if who == "stranger" else dask.config.set({})
     line = rf"^params.yaml: execution.scheduler = '{address}': cannot be reached within 1 s \(.*\)$"
