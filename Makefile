@@ -8,11 +8,11 @@ export PATH := $(abspath $(VENV))/bin:$(PATH)
 # params.yaml is what git has, or `make preset` was told that it may be overwritten.
 FORCE ?= $(shell git diff --quiet HEAD -- params.yaml && echo unchanged)
 
-.PHONY: help setup repro preset verify tracking test soak audit ui
+.PHONY: help setup repro preset verify tracking test test-cluster soak audit ui
 .DEFAULT_GOAL := help
 
 help:  ## this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 10
 
 setup: $(VENV)/installed  ## make .venv from requirements.txt, if it is missing or out of date
 
@@ -41,6 +41,9 @@ tracking: setup  ## write what MLflow lacks, from the journals or else from resu
 test: setup  ## all tests, the linter and the type checker
 	ruff check . && ruff format --check . && mypy
 	python -m pytest
+
+test-cluster: setup  ## the long tests of Dask, MLflow's server and DVC's remotes
+	python -m pytest -m cluster
 
 soak: setup  ## kill the studies KILLS times at random, and see that nothing is lost
 	PYTHONPATH=.:tests python tests/soak.py --kills $(KILLS) --seed $(SEED)

@@ -1,1 +1,1 @@
-"""How well the search does, and against what: `python -m benchmarks.NAME`, from the repository's root."""
+"""How well it searches, how far it scales: `python -m benchmarks.NAME`, from the repository's root."""

@@ -26,6 +26,8 @@ from reprotune.splits import Arrays, hold_out, mean_and_std, part
 SplitName = Literal["train", "valid", "test"]
 Shape = tuple[int, int, int]  # channels, height, width
 
+DESCRIPTION = "dataset.json"
+
 
 class Split(NamedTuple):
     images: Tensor  # uint8, (N, channels, height, width)
@@ -106,7 +108,7 @@ def download(data: Data, seed: int, folder: Path) -> None:
         digest=digest(files),
         files=files,
     )
-    write_json(folder / "dataset.json", description.model_dump())
+    write_json(folder / DESCRIPTION, description.model_dump())
 
 
 def _count(held_out: float, total: int) -> int:
@@ -129,7 +131,7 @@ class StoredDataset:
     """What `download` stored in a folder: as `Description` says. Raises Refused."""
 
     def __init__(self, folder: Path) -> None:
-        path = folder / "dataset.json"
+        path = folder / DESCRIPTION
         try:
             description = Description.model_validate_json(path.read_bytes())
         except OSError:
@@ -144,8 +146,15 @@ class StoredDataset:
         self._files = description.files
         self._loaded: dict[tuple[SplitName, str], Split] = {}
 
+    @property
+    def files(self) -> list[Path]:
+        """All that a copy needs; what says what they hold comes first."""
+        return [self.folder / name for name in (DESCRIPTION, *self._files)]
+
     def verify(self) -> None:
         """Raises Refused if a file is not what was stored."""
+        if digest(self._files) != self.digest:
+            raise Refused(f"{self.folder / DESCRIPTION}: is damaged; `dvc repro -f download` makes it again")
         for name, expected in self._files.items():
             if file_digest(self.folder / name) != expected:
                 raise Refused(f"{self.folder / name}: is damaged; `dvc repro -f download` makes it again")
@@ -173,10 +182,13 @@ def verified(name: str) -> StoredDataset:
     return dataset
 
 
+MOVED: dict[str, Path] = {}  # a dataset's digest → where this process has it, if not where its tasks say
+
+
 @lru_cache(maxsize=1)
 def open_dataset(folder: Path, digest: str) -> StoredDataset:
     """The dataset of a task, opened once a worker; another dataset in the same folder is another entry."""
-    dataset = StoredDataset(folder)
+    dataset = StoredDataset(MOVED.get(digest, folder))
     if dataset.digest != digest:
         raise RuntimeError(f"{folder}: holds dataset {dataset.digest[:12]}, not {digest[:12]}")
     return dataset

@@ -136,6 +136,7 @@ class Execution(Section):
     window: int = Field(ge=1)
     trial_timeout: float | None = Field(gt=0)  # seconds
     scheduler: str | None
+    insecure: bool = False
 
 
 class StudyParams(Section):

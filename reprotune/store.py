@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,11 +32,12 @@ def usable() -> Iterator[None]:
     try:
         yield
     except (MlflowException, SQLAlchemyError, sqlite3.Error, UnicodeError) as error:
-        raise Refused(f"MLflow's store at {mlflow.get_tracking_uri()} cannot be used: {line(error)}") from None
+        raise Refused(f"MLflow's store at {line(mlflow.get_tracking_uri())} cannot be used: {line(error)}") from None
 
 
-def line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
+def line(told: object) -> str:
+    """One line, without the name and password that an address may hold."""
+    return re.sub(r"(?<=://)[^/@\s]+@", "", " ".join(str(told).split()))[:200]
 
 
 def experiment(name: str) -> "tuple[MlflowClient, str]":

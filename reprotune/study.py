@@ -15,9 +15,9 @@ import optuna
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from reprotune.engine import WorkerDied
 from reprotune.journal import Journal
 from reprotune.models import Config
+from reprotune.pool import WorkerDied
 from reprotune.pruners import Past
 from reprotune.samplers import SAMPLERS
 from reprotune.search_space import suggest

@@ -47,7 +47,7 @@ class ParentRun:
 
         try:
             yield
-        except MlflowException as error:
+        except (MlflowException, OSError) as error:  # requests' errors are OSErrors
             self.failed = True
             print(
                 f"MLflow failed and is left alone ({store.line(error)}); `make tracking` makes up for it",

@@ -11,6 +11,7 @@ def main() -> None:
 
         spec.check(chosen)
         dataset = datasets.verified(chosen.data.dataset)
+        executor.share(dataset, spec.resolve_device(chosen.training.device))
         configs = evaluation.winners(chosen)
         scores = evaluation.test_scores(configs, dataset, chosen, executor)
         summary = evaluation.summarize(configs, scores, dataset)

@@ -18,6 +18,7 @@ def main() -> None:
         declared = spec.multi_objective(chosen, dataset, best)
         if declared.first is None:
             print("the best config lies outside multi_objective.search_space: trial 0 is sampled like any other")
+        executor.share(dataset, declared.device)
         session.conduct(declared, chosen, executor, anew=cli.forced())
 
 

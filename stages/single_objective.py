@@ -12,6 +12,7 @@ def main() -> None:
         spec.check(chosen)
         dataset = datasets.verified(chosen.data.dataset)
         declared = spec.of(chosen, "single_objective", dataset)
+        executor.share(dataset, declared.device)
         session.conduct(declared, chosen, executor, anew=cli.forced())
 
 

@@ -21,6 +21,7 @@ def main() -> None:
         from reprotune import datasets, session, spec, tracking, verify
 
         dataset = datasets.verified(chosen.data.dataset)
+        executor.share(dataset, spec.resolve_device(chosen.training.device))
         best = read_yaml(Path("results/single_objective/best_config.yaml"))["params"]
         for declared in (spec.of(chosen, "single_objective", dataset), spec.multi_objective(chosen, dataset, best)):
             rows = read_csv(session.folder(declared) / "trials.csv")

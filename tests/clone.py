@@ -51,12 +51,32 @@ class Clone:
         yaml.dump(params, self.path / "params.yaml")
         (self.path / "dvc.lock").unlink(missing_ok=True)
 
-    def run(self, *command: str, code: int = 0, variables: Mapping[str, str] = MappingProxyType({})) -> str:
-        environment = (
-            os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"} | dict(variables)
+    def change(self, section: str, **values: object) -> None:
+        """Change a section of params.yaml."""
+        yaml = YAML()
+        params = yaml.load(self.path / "params.yaml")
+        params[section] |= values
+        yaml.dump(params, self.path / "params.yaml")
+
+    def _environment(self, variables: Mapping[str, str]) -> dict[str, str]:
+        # Without those which other tests in this process may have set.
+        found = {key: value for key, value in os.environ.items() if key not in ("DVC_ROOT", "MLFLOW_TRACKING_URI")}
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        return {**found, "PATH": path, **variables}
+
+    def start(self, *command: str, variables: Mapping[str, str] = MappingProxyType({})) -> subprocess.Popen[str]:
+        """With one pipe for all that it prints."""
+        return subprocess.Popen(
+            command,
+            cwd=self.path,
+            env=self._environment(variables),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
-        for name in ("DVC_ROOT", "MLFLOW_TRACKING_URI"):  # which other tests in this process may have set
-            environment.pop(name, None)
+
+    def run(self, *command: str, code: int = 0, variables: Mapping[str, str] = MappingProxyType({})) -> str:
+        environment = self._environment(variables)
         done = subprocess.run(command, cwd=self.path, env=environment, check=False, capture_output=True, text=True)
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout + done.stderr

@@ -17,6 +17,7 @@ from reprotune import spec as specs
 from reprotune.datasets import StoredDataset
 from reprotune.errors import Refused
 from reprotune.params import Execution
+from reprotune.pool import WorkerDied
 
 
 def execution(**changes: Any) -> Execution:
@@ -46,13 +47,15 @@ def test_an_unknown_engine_is_refused() -> None:
         engine.started(execution(engine="ray"))
 
 
-def test_workers_end_when_their_coordinator_is_killed() -> None:
-    code = """
+@pytest.mark.parametrize("name", engine.ENGINES)
+def test_workers_end_when_their_coordinator_is_killed(name: str) -> None:
+    code = f"""
 import os, time
 from reprotune import engine
 from reprotune.params import Execution
 if __name__ == "__main__":
-    with engine.started(Execution(engine="local", workers=2, window=1, trial_timeout=None, scheduler=None)) as executor:
+    chosen = Execution(engine="{name}", workers=2, window=1, trial_timeout=None, scheduler=None)
+    with engine.started(chosen) as executor:
         print([f.result() for f in [executor.submit(os.getpid), executor.submit(os.getpid)]], flush=True)
         time.sleep(600)
 """
@@ -66,9 +69,10 @@ if __name__ == "__main__":
     assert not alive
 
 
-def test_an_interrupted_engine_leaves_no_worker() -> None:
+@pytest.mark.parametrize("name", engine.ENGINES)
+def test_an_interrupted_engine_leaves_no_worker(name: str) -> None:
     with pytest.raises(KeyboardInterrupt):
-        with engine.started(execution(workers=1)) as executor:
+        with engine.started(execution(engine=name, workers=1)) as executor:
             worker = psutil.Process(executor.submit(os.getpid).result())
             executor.submit(time.sleep, 600)
             raise KeyboardInterrupt
@@ -96,7 +100,7 @@ def test_a_dead_worker_costs_no_other_task(tmp_path: Path) -> None:
         futures += [pool.submit(die_unless_alone, tmp_path, number) for number in (1, 2, 3)]
         futures += [pool.submit(answer, number) for number in range(3)]
         assert [future.result() for future in futures[:4]] == [0, 1, 2, 1]
-        with pytest.raises(engine.WorkerDied, match="died 3 times"):
+        with pytest.raises(WorkerDied, match="died 3 times"):
             futures[4].result()
         assert [future.result() for future in futures[5:]] == [3, 0, 1, 2]
         again = pool.submit(answer, 7)

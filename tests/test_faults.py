@@ -13,7 +13,7 @@ import pytest
 from conftest import InlineExecutor, make_params
 from test_tracking import runs
 
-from reprotune import session
+from reprotune import session, store
 from reprotune import spec as specs
 from reprotune.artifacts import file_digest
 from reprotune.datasets import StoredDataset
@@ -200,6 +200,16 @@ def test_a_server_that_is_not_there_is_refused_before_anything_is_trained(
         conduct(dataset)
     assert "\n" not in str(refused.value)
     assert results() == {}
+
+
+def test_a_refusal_shows_no_password(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://somebody:secret@127.0.0.1:9")
+    mlflow.set_tracking_uri("http://somebody:secret@127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with pytest.raises(Refused, match=r"^MLflow's store at http://127.0.0.1:9 cannot be used") as refused:
+        with store.usable():
+            store.experiment("any")
+    assert "secret" not in str(refused.value)
 
 
 def test_a_clock_that_goes_backwards(

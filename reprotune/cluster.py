@@ -1,0 +1,129 @@
+"""The engine dask: workers on other machines, or on this one, that a Dask scheduler knows.
+
+The scheduler is given bytes to pass on, so it needs nothing but Dask and loads nothing of a task.
+"""
+
+import operator
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from reprotune import connection
+from reprotune.errors import Refused
+from reprotune.params import Execution
+from reprotune.pool import ATTEMPTS, Call, Pool, WorkerDied
+
+if TYPE_CHECKING:
+    from reprotune.datasets import StoredDataset
+    from reprotune.worker import Terms
+
+
+class Cluster(Pool):
+    """When a worker dies, Dask runs its tasks elsewhere, and gives one up if that happens too often.
+
+    It may have been the fault of another task of the same worker. So it is then run while nothing else is.
+    """
+
+    def __init__(self, client: Any) -> None:
+        super().__init__()
+        self._client = client
+        self._terms: Terms | None = None
+        self._sent: list[Any] = []
+
+    def share(self, dataset: "StoredDataset", device: str) -> None:
+        """A worker that does not see the dataset's folder fetches its files from the scheduler, which holds them."""
+        from distributed import Variable
+
+        from reprotune.worker import Terms, environment
+
+        if self._client.cluster:  # its workers are processes of this machine, begun with this code
+            return
+        source = f"{self._client.id}/{dataset.digest}"
+        self._terms = Terms(tuple(environment(device).items()), device, dataset.folder, dataset.digest, source)
+        for path in dataset.files:
+            self._sent.append(Variable(f"{source}/{path.name}", self._client))
+            self._sent[-1].set(path.read_bytes())
+
+    def give(self, call: Call) -> None:
+        from distributed.protocol.pickle import dumps, loads
+        from tlz import compose
+
+        from reprotune import worker
+
+        work = partial(worker.run, self._terms, dumps(call.task))
+        call.attempt = self._client.submit(compose(operator.call, loads), dumps(work), pure=False)
+
+    def wait_for(self, call: Call, timeout: float | None) -> Any:
+        from distributed import KilledWorker
+
+        self.calls.remove(call)
+        for _ in range(1 + ATTEMPTS):
+            with suppress(KilledWorker):
+                return self._await(call, timeout)
+            for other in self.calls:
+                self._end(other, timeout)
+            self.give(call)
+        raise WorkerDied
+
+    def _end(self, call: Call, timeout: float | None) -> None:
+        """Wait until the attempt has ended in whatever way; who awaits the call is told."""
+        if not call.done():
+            try:
+                self._await(call, timeout)
+            except TimeoutError as error:
+                call.set_exception(error)
+            except Exception:  # noqa: S110
+                pass
+
+    def _await(self, call: Call, timeout: float | None) -> Any:
+        """The attempt's result. `timeout`: seconds from when its worker began with it."""
+        from distributed.client import CancelledError, ClosedClientError
+
+        left = timeout
+        while True:
+            try:
+                return call.attempt.result(left)
+            except TimeoutError:
+                assert timeout is not None
+                left = self._left(call.attempt, timeout)
+                if left <= 0:
+                    raise
+            except (CancelledError, ClosedClientError):
+                lost = "was lost; all finished trials are kept, and `dvc repro` goes on from here when it is back"
+                raise Refused(f"the scheduler at {self._client.scheduler.address} {lost}") from None
+            except ImportError as error:
+                raise self._without_code() or error from None
+
+    def _left(self, attempt: Any, timeout: float) -> float:
+        """Seconds that an attempt may go on. One that has none left is ended, and its worker with it."""
+        from reprotune.worker import seconds
+
+        found = self._client.run(seconds, attempt.key, on_error="ignore")
+        running = {worker: time for worker, time in found.items() if time is not None}
+        left = timeout - max(running.values(), default=0.0)  # one that waits for a worker has all of it
+        if left <= 0:
+            attempt.cancel()
+            self._client.run(os._exit, 1, workers=list(running), wait=False, on_error="ignore")
+        return left
+
+    def _without_code(self) -> Refused | None:
+        found = self._client.run(find_spec, "reprotune.worker", on_error="return")
+        lacking = [worker for worker, spec in found.items() if not isinstance(spec, ModuleSpec)]
+        return Refused(f"worker {lacking[0]}: has no reprotune; start it where it can be imported") if lacking else None
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        del wait, cancel_futures
+        for variable in self._sent:
+            with suppress(OSError):
+                variable.delete()
+
+
+@contextmanager
+def started(execution: Execution, workers: int) -> Iterator[Pool]:
+    """The cluster at `execution.scheduler`, or one of processes on this machine, which ends with the stage."""
+    with connection.client(execution, workers) as client, Cluster(client) as pool:
+        yield pool

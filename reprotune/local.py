@@ -1,0 +1,104 @@
+"""The engine local: worker processes on this machine."""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from reprotune.params import Execution
+from reprotune.pool import ATTEMPTS, Call, Pool, WorkerDied
+
+
+class _Processes(Pool):
+    """When one worker dies, a process pool loses all its tasks and does not say whose worker it was. So the oldest
+    is then run alone: if its worker dies again, it is its own, whatever the timing.
+    """
+
+    def __init__(self, start: Callable[[], ProcessPoolExecutor]) -> None:
+        super().__init__()
+        self._start = start
+        self._processes = start()
+
+    def give(self, call: Call) -> None:
+        try:
+            call.attempt = self._processes.submit(call.task)
+        except BrokenExecutor as broken:  # told to whoever awaits it
+            call.attempt = Future()
+            call.attempt.set_exception(broken)
+
+    def wait_for(self, call: Call, timeout: float | None) -> Any:
+        self.calls.remove(call)
+        try:
+            return call.attempt.result(timeout)
+        except TimeoutError:
+            self._restart()
+            raise
+        except BrokenExecutor:
+            return self._run_alone(call, timeout)
+
+    def _run_alone(self, call: Call, timeout: float | None) -> Any:
+        try:
+            for _ in range(ATTEMPTS):
+                self._end()
+                self._processes = self._start()
+                self.give(call)
+                with suppress(BrokenExecutor):
+                    return call.attempt.result(timeout)
+            raise WorkerDied
+        finally:
+            self._restart()
+
+    def _restart(self) -> None:
+        """New workers, and to them all the tasks that the old ones did not finish."""
+        self._end()
+        self._processes = self._start()
+        for call in self.calls:
+            if not _finished(call.attempt):
+                self.give(call)
+
+    def _end(self) -> None:
+        for process in list((self._processes._processes or {}).values()):
+            process.kill()
+        self._processes.shutdown(wait=True, cancel_futures=True)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        del wait, cancel_futures
+        self._end()
+
+
+def _finished(attempt: Future[Any]) -> bool:
+    return attempt.done() and not attempt.cancelled() and not isinstance(attempt.exception(), BrokenExecutor)
+
+
+@contextmanager
+def started(execution: Execution, workers: int) -> Iterator[Pool]:
+    """Worker processes, forked from a server that has imported all that a trial needs."""
+    del execution
+    methods = multiprocessing.get_all_start_methods()
+    context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
+    if "forkserver" in methods:
+        context.set_forkserver_preload(["reprotune.trial", "torch._dynamo"])  # torch's optimizers import the latter
+    with _Processes(lambda: ProcessPoolExecutor(workers, context, _begin)) as pool:
+        pool.submit(_nothing)  # starts the server, while the coordinator imports what only it needs
+        yield pool
+
+
+def _nothing() -> None:
+    pass
+
+
+def _begin() -> None:
+    """A worker leaves Ctrl-C to its coordinator, and ends when that is gone instead of waiting for tasks for ever."""
+
+    def watch() -> None:
+        parent = multiprocessing.parent_process()
+        assert parent is not None
+        parent.join()
+        os._exit(1)
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=watch, daemon=True).start()

@@ -1,0 +1,107 @@
+"""A Dask deployment as a person starts one by hand: `dask scheduler`, `dask worker`, each in a process of its own."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import MappingProxyType
+
+import psutil
+from conftest import ROOT
+
+Process = subprocess.Popen[bytes]
+WORKER = ("--nthreads", "1", "--preload-nanny", "reprotune")  # as docs/cluster.md says
+
+
+class Deployment:
+    """A scheduler on loopback, and its workers, who work in folders of their own and see no file of a coordinator's."""
+
+    def __init__(self, folder: Path, options: tuple[str, ...] = (), protocol: str = "tcp") -> None:
+        self._folder, self._options, self._protocol = folder, options, protocol
+        self._processes: list[Process] = []
+        self.workers: list[Process] = []
+        self.address = ""
+
+    def start_scheduler(self) -> None:
+        """On a port that is free, or on the one that it had before."""
+        file = self._folder / "scheduler.json"
+        file.unlink(missing_ok=True)
+        port = self.address.rpartition(":")[2] or "0"
+        self.scheduler = self._start(
+            *("scheduler", "--protocol", self._protocol, "--port", port, "--scheduler-file", str(file))
+        )
+        while True:
+            assert self.scheduler.poll() is None, self.log("scheduler")
+            try:
+                self.address = json.loads(file.read_text())["address"]
+                return
+            except (FileNotFoundError, json.JSONDecodeError):
+                time.sleep(0.05)
+
+    def start_worker(
+        self,
+        *options: str,
+        path: tuple[Path, ...] = (ROOT, ROOT / "tests"),
+        variables: Mapping[str, str] = MappingProxyType({}),
+    ) -> Process:
+        """A worker with its nanny. path: where it finds the project."""
+        where = {"PYTHONPATH": os.pathsep.join(map(str, path))}
+        folder = ("--local-directory", str(self._folder / "scratch"))
+        self.workers.append(
+            self._start("worker", self.address, *(options or WORKER), *folder, variables={**where, **variables})
+        )
+        return self.workers[-1]
+
+    def _start(self, role: str, *options: str, variables: Mapping[str, str] = MappingProxyType({})) -> Process:
+        command = [sys.executable, "-m", "dask", role, *options, "--host", "127.0.0.1", "--no-dashboard"]
+        # What a test's process holds its libraries to is not what a person's shell does.
+        environment = {key: value for key, value in os.environ.items() if key in ("HOME", "LANG", "PATH")}
+        log = (self._folder / f"{role}.log").open("ab")
+        with log:
+            process = subprocess.Popen(
+                [*command, *self._options],
+                cwd=self._folder,
+                env=environment | {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0"} | dict(variables),
+                stdout=log,
+                stderr=log,
+            )
+        self._processes.append(process)
+        return process
+
+    def log(self, role: str) -> str:
+        return (self._folder / f"{role}.log").read_text()
+
+    @property
+    def datasets(self) -> list[Path]:
+        """Those that the workers were sent, and keep."""
+        return [path for path in self._folder.glob("scratch/dask-scratch-space/reprotune/*") if path.is_dir()]
+
+    def end(self) -> None:
+        for process in self._processes:
+            kill(process)
+
+
+def kill(process: Process) -> None:
+    """The process and what it has started, as when its machine is switched off."""
+    if process.poll() is None:
+        family = [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
+        for member in reversed(family):
+            with suppress(psutil.NoSuchProcess):
+                member.kill()
+    process.wait()
+
+
+@contextmanager
+def deployed(folder: Path, workers: int, options: tuple[str, ...] = (), protocol: str = "tcp") -> Iterator[Deployment]:
+    deployment = Deployment(folder, options, protocol)
+    try:
+        deployment.start_scheduler()
+        for _ in range(workers):
+            deployment.start_worker()
+        yield deployment
+    finally:
+        deployment.end()
