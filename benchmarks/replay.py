@@ -34,7 +34,7 @@ class Rule(NamedTuple):
 
 
 RULES = {
-    **{f"pareto, {n} ahead": Rule(partial(ParetoPruner, n), lambda other, own: True) for n in (1, 2, 3, 4)},
+    **{f"pareto, margin {m}": Rule(partial(ParetoPruner, m), lambda other, own: True) for m in (0, 0.01, 0.02, 0.03)},
     "median of what costs no more": Rule(MedianPruner, lambda other, own: other <= own),
     "median of half to twice the cost": Rule(MedianPruner, lambda other, own: own / 2 <= other <= own * 2),
     "median of all": Rule(MedianPruner, lambda other, own: True),

@@ -50,28 +50,29 @@ def hypervolume(points: Sequence[Point], reference: Point) -> float:
 
 
 class ParetoPruner(BasePruner):
-    """Prunes a trial as soon as `ahead` finished trials that cost no more are ahead of it.
+    """Prunes a trial as soon as a finished trial that costs no more is ahead of it by more than `margin`.
 
-    Only more accuracy than all that cost no more would bring it to the front. Such a rival is ahead if it was more
-    accurate after the same epoch; one that was trained for fewer epochs, at the same share of its training, since
-    an accuracy rises with the epochs and a schedule ends with them. Where learning curves do not cross, a rival
-    that is ahead stays so; where they do, a higher `ahead` prunes less.
+    Only more accuracy than all that cost no more would bring it to the front. Such a rival is compared after the
+    same epoch; one that was trained for fewer epochs, at the same share of its training, since an accuracy rises
+    with the epochs and a schedule ends with them. Where learning curves do not cross, a rival that is ahead stays
+    so. `margin`: by how much accuracy a curve may catch up; it covers the noise too, and a higher one prunes less.
 
     Reads a study of accuracies whose trials have the user attributes `cost` (of which only the order counts) and
     `epochs` (how many its training has).
     """
 
-    def __init__(self, ahead: int) -> None:
-        self._ahead = ahead
+    def __init__(self, margin: float) -> None:
+        self._margin = margin
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
         finished = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        rivals = [rival for rival in finished if rival.user_attrs["cost"] <= trial.user_attrs["cost"]]
-        return sum(_is_ahead(rival, trial) for rival in rivals) >= self._ahead
+        rivals = (rival for rival in finished if rival.user_attrs["cost"] <= trial.user_attrs["cost"])
+        return any(_lead(rival, trial) > self._margin for rival in rivals)
 
 
-def _is_ahead(rival: FrozenTrial, trial: FrozenTrial) -> bool:
+def _lead(rival: FrozenTrial, trial: FrozenTrial) -> float:
+    """By how much the rival was more accurate at this point of its training; nothing before its first epoch."""
     assert trial.last_step is not None
     epochs = trial.user_attrs["epochs"]
     step = trial.last_step * min(rival.user_attrs["epochs"], epochs) // epochs
-    return step > 0 and rival.intermediate_values[step] > trial.intermediate_values[trial.last_step]
+    return rival.intermediate_values[step] - trial.intermediate_values[trial.last_step] if step else 0.0

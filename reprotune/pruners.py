@@ -21,7 +21,7 @@ PRUNERS: dict[str, Callable[[], BasePruner]] = {
     "percentile": lambda: optuna.pruners.PercentilePruner(25.0),  # prunes all but the best quarter
     "successive_halving": optuna.pruners.SuccessiveHalvingPruner,
     "hyperband": optuna.pruners.HyperbandPruner,
-    "pareto": lambda: ParetoPruner(ahead=2),
+    "pareto": lambda: ParetoPruner(margin=0.02),
 }
 SEVERAL_OBJECTIVES = ("none", "pareto")  # the pruners of a study with a cost; the others judge by accuracy alone
 ONE_OBJECTIVE = tuple(name for name in PRUNERS if name != "pareto")

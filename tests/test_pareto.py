@@ -60,10 +60,10 @@ def test_knee() -> None:
     assert pareto.knee([(1.0, 0.1), (1.0, 0.1)]) == 0
 
 
-def pruned_after(trial: Past, past: Sequence[Past], ahead: int = 1) -> int | None:
+def pruned_after(trial: Past, past: Sequence[Past], margin: float = 0.0) -> int | None:
     """The epoch after which a trial that would end as `trial` is pruned; None if it is not."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(PRUNERS, "pareto", lambda: pareto.ParetoPruner(ahead))
+        patch.setitem(PRUNERS, "pareto", lambda: pareto.ParetoPruner(margin))
         epochs = len(trial.accuracies)
         judge = Judge("pareto", past, len(past), trial.cost, epochs)
         return next((e for e in range(1, epochs) if judge.should_prune(e, trial.accuracies[e - 1])), None)
@@ -96,25 +96,25 @@ def test_the_cheapest_is_not_pruned(trial: Past, past: list[Past]) -> None:
     assert pruned_after(trial._replace(cost=0.5), past) is None
 
 
-@given(noise, st.lists(noise, max_size=8), st.randoms(), st.integers(1, 3))
-def test_only_the_order_of_costs_counts(trial: Past, past: list[Past], rng: random.Random, ahead: int) -> None:
+@given(noise, st.lists(noise, max_size=8), st.randoms(), st.floats(0, 0.5))
+def test_only_the_order_of_costs_counts(trial: Past, past: list[Past], rng: random.Random, margin: float) -> None:
     def other_unit(told: Past) -> Past:
         return told._replace(cost=(told.cost or 0.0) ** 3 - 100)
 
     shuffled = [other_unit(told) for told in rng.sample(past, len(past))]
-    assert pruned_after(other_unit(trial), shuffled, ahead) == pruned_after(trial, past, ahead)
+    assert pruned_after(other_unit(trial), shuffled, margin) == pruned_after(trial, past, margin)
 
 
-@given(noise, st.lists(noise, max_size=8), st.integers(0, 8), st.integers(1, 3))
+@given(noise, st.lists(noise, max_size=8), st.integers(0, 8), st.floats(0, 0.5))
 def test_fewer_finished_trials_or_more_leniency_never_prune_more(
-    trial: Past, past: list[Past], kept: int, ahead: int
+    trial: Past, past: list[Past], kept: int, margin: float
 ) -> None:
     never = len(trial.accuracies)
-    before = pruned_after(trial, past, ahead) or never
-    assert (pruned_after(trial, past[:kept], ahead) or never) >= before
-    assert (pruned_after(trial, past, ahead + 1) or never) >= before
+    before = pruned_after(trial, past, margin) or never
+    assert (pruned_after(trial, past[:kept], margin) or never) >= before
+    assert (pruned_after(trial, past, margin + 0.1) or never) >= before
     unfinished = [told._replace(state="PRUNED") for told in past[kept:]]
-    assert pruned_after(trial, [*past[:kept], *unfinished], ahead) == pruned_after(trial, past[:kept], ahead)
+    assert pruned_after(trial, [*past[:kept], *unfinished], margin) == pruned_after(trial, past[:kept], margin)
 
 
 def test_pruning_in_closed_form() -> None:
@@ -125,6 +125,7 @@ def test_pruning_in_closed_form() -> None:
     assert pruned_after(trial, [finished(1.0, 0.0, 0.2, *[0.6] * 6)]) == 3  # the same epochs of a longer training
     assert pruned_after(trial, [finished(1.0, 0.2, 0.2)]) is None  # its first of two epochs is seen after two of four
     assert pruned_after(trial, [finished(1.0, 0.35, 0.4)]) == 2
-    assert pruned_after(trial, [finished(1.0, 0.35, 0.4)], ahead=2) is None
-    assert pruned_after(trial, [finished(1.0, 0.35, 0.4), finished(2.0, 0.0, 0.0, 0.7, 0.7)], ahead=2) is None
-    assert pruned_after(trial, [finished(1.0, 0.51, 0.6), finished(2.0, 0.0, 0.0, 0.7, 0.7)], ahead=2) == 3
+    assert pruned_after(trial, [finished(1.0, 0.35, 0.4)], margin=0.2) is None
+    assert pruned_after(trial, [finished(1.0, 0.0, 0.55, 0.6, 0.6)], margin=0.2) == 2
+    assert pruned_after(trial, [finished(1.0, 0.0, 0.45, 0.75, 0.6)], margin=0.2) == 3
+    assert pruned_after(trial, [finished(1.0, 0.2, 0.4, 0.6, 0.9)] * 9, margin=0.2) is None  # their number counts not

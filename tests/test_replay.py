@@ -22,8 +22,8 @@ def test_a_replay_is_what_the_study_would_be(
     whole = run(replace(declared, pruner="none"), tmp_path)
     trials = [(results.point(t)[0], tuple(point.valid_accuracy for point in t.result.curve)) for t in whole]
     reference = results.reference_point(declared)
-    monkeypatch.setitem(PRUNERS, "pareto, 2 ahead", PRUNERS["pareto"])
-    saved, kept = replay("pareto, 2 ahead", Recorded(trials, reference[0]), window)
+    monkeypatch.setitem(PRUNERS, "pareto, margin 0.02", PRUNERS["pareto"])
+    saved, kept = replay("pareto, margin 0.02", Recorded(trials, reference[0]), window)
 
     pruned = run(declared, tmp_path)
     epochs, all_epochs = (sum(len(trial.result.curve) for trial in study) for study in (pruned, whole))
