@@ -53,7 +53,7 @@ def record(path: Path, seeds: int, n_trials: int, window: int) -> None:
     rows = [("seed", "costliest", "cost", "accuracies")]
     for seed in range(seeds):
         spec = studies.spec("multi_objective", seed, "tpe", "none", window)
-        costliest = results.reference_point(spec)[0]
+        costliest = spec.reference_point[0]
         for trial in results.complete(studies.run(spec, lambda trials: len(trials) == n_trials)):
             accuracies = " ".join(f"{point.valid_accuracy:.6g}" for point in trial.result.curve)
             rows.append((str(seed), str(costliest), str(results.point(trial)[0]), accuracies))

@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
+from reprotune.errors import line
 from reprotune.params import Execution, ParamsError
 
 _PATIENCE = 10  # seconds, for a scheduler to answer
@@ -50,8 +51,8 @@ def _connected(address: str) -> Any:
     try:
         return Client(address, timeout=_PATIENCE)
     except (OSError, TypeError, ValueError) as error:  # no answer; no certificates, or not those that it trusts
-        line = " ".join(str(error).split())
-        raise ParamsError("execution.scheduler", address, f"cannot be reached within {_PATIENCE} s ({line})") from None
+        reason = f"cannot be reached within {_PATIENCE} s ({line(error)})"
+        raise ParamsError("execution.scheduler", address, reason) from None
 
 
 def checked(address: str, insecure: bool) -> str:

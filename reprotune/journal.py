@@ -14,7 +14,7 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, TrialState
 from pydantic import TypeAdapter
 
-from reprotune.errors import Refused
+from reprotune.errors import Refused, line
 from reprotune.trial import Result
 
 Direction = Literal["minimize", "maximize"]
@@ -99,9 +99,9 @@ def _read(path: Path, directions: Sequence[Direction]) -> Journal:
             if trial.user_attrs["number"] != number:
                 raise ValueError(f"trial {number} is missing")
     except (AssertionError, KeyError, TypeError, ValueError) as error:  # whatever Optuna or pydantic make of it
-        line = " ".join(f"{type(error).__name__} {error}".split())[:100]
+        cause = line(f"{type(error).__name__} {error}")
         advice = "move it away, and its trials are trained again"
-        raise Refused(f"{path}: is damaged, or the journal of another study or version ({line}); {advice}") from None
+        raise Refused(f"{path}: is damaged, or the journal of another study or version ({cause}); {advice}") from None
     return journal
 
 

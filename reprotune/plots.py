@@ -10,7 +10,7 @@ from reprotune.figure import BLUE, COLOURS, GREEN, MARKERS, ORANGE, UNITS, Shown
 from reprotune.front_plot import draw_front
 from reprotune.importances import importances
 from reprotune.parallel_coordinates import draw_parallel_coordinates
-from reprotune.results import complete, series
+from reprotune.results import best_accuracies, complete, hypervolumes
 from reprotune.spec import Spec
 from reprotune.study import Trial
 
@@ -27,9 +27,9 @@ def write(folder: Path, spec: Spec, trials: Sequence[Trial]) -> None:
         save(folder / f"{name}.svg", partial(draw, spec, trials))
 
 
-def _history(spec: Spec, trials: Sequence[Trial], axes: "Axes") -> None:
+def _history(_: Spec, trials: Sequence[Trial], axes: "Axes") -> None:
     scatter(axes, [Shown(t.result.state, t.number, t.result.accuracy) for t in trials if t.result.accuracy is not None])
-    best = series(spec, trials)["best_accuracy_by_trial"]
+    best = best_accuracies(trials)
     axes.step(range(len(best)), best, where="post", color="black", linewidth=1, label="best so far")
     axes.set(title="Optimization history", xlabel="trial", ylabel=UNITS["accuracy"], ylim=_limits(trials))
 
@@ -80,12 +80,12 @@ def _parallel_coordinates(_: Spec, trials: Sequence[Trial], axes: "Axes") -> Non
 
 def _pareto_front(spec: Spec, trials: Sequence[Trial], axes: "Axes") -> None:
     cost = str(spec.cost)
-    paid = [(trial.result, getattr(trial.result.cost, cost)) for trial in trials if trial.result.curve]
-    draw_front(axes, cost, [Shown(result.state, x, result.curve[-1].valid_accuracy) for result, x in paid])
+    drawn = [(trial.result.state, trial.result.value(cost), trial.result.accuracy) for trial in trials]
+    draw_front(axes, cost, [Shown(state, x, y) for state, x, y in drawn if x is not None and y is not None])
 
 
 def _hypervolume(spec: Spec, trials: Sequence[Trial], axes: "Axes") -> None:
-    volumes = series(spec, trials)["hypervolume_by_trial"]
+    volumes = hypervolumes(spec, trials)
     axes.step(range(len(volumes)), volumes, where="post", color=GREEN)
     title = "Hypervolume of the front"
     axes.set(title=title, xlabel="trial", ylabel="share of the box that is dominated", ylim=upper_part(volumes))

@@ -7,10 +7,8 @@ from typing import Any, cast
 
 from reprotune import bits, pareto
 from reprotune.artifacts import write_csv, write_json, write_yaml
-from reprotune.cost import measure
 from reprotune.errors import Refused
-from reprotune.models import outline
-from reprotune.search_space import largest, names
+from reprotune.search_space import names
 from reprotune.spec import Spec
 from reprotune.study import Trial
 
@@ -48,13 +46,6 @@ def point(trial: Trial) -> pareto.Point:
     """(cost, accuracy) of a complete trial."""
     values = cast("list[float]", trial.optuna.values)
     return (values[0], values[1])
-
-
-def reference_point(spec: Spec) -> pareto.Point:
-    """The hypervolume's: what the space's largest model costs, and no accuracy."""
-    inputs = spec.dataset.inputs
-    costs = [measure(outline(config, inputs), inputs.shape) for config in largest(spec.space)]
-    return (float(max(getattr(cost, spec.objectives[0]) for cost in costs)), 0.0)
 
 
 def as_config(trial: Trial) -> dict[str, Any]:
@@ -110,7 +101,7 @@ def write_multi_objective(folder: Path, spec: Spec, trials: Sequence[Trial]) -> 
     write_csv(folder / "pareto_front.csv", header, cells)
     winners = best_configs(front)
     write_yaml(folder / "best_configs.yaml", {name: as_config(trial) for name, trial in winners.items()})
-    reference = reference_point(spec)
+    reference = spec.reference_point
     volume = pareto.hypervolume([point(trial) for trial in front], reference)
     metrics = {
         "best_accuracy": winners["most_accurate"].result.accuracy,
@@ -124,19 +115,26 @@ def write_multi_objective(folder: Path, spec: Spec, trials: Sequence[Trial]) -> 
 
 
 def series(spec: Spec, trials: Sequence[Trial]) -> dict[str, list[float]]:
-    """The best accuracy, and with a cost the hypervolume, that the study had reached after each trial."""
+    """What the study had reached after each trial."""
+    reached = {"best_accuracy_by_trial": best_accuracies(trials)}
+    return reached | ({"hypervolume_by_trial": hypervolumes(spec, trials)} if spec.cost else {})
+
+
+def best_accuracies(trials: Sequence[Trial]) -> list[float]:
+    """The best accuracy after each trial; 0 until one is complete."""
     accuracies = (trial.result.accuracy or 0.0 if trial.result.state == "COMPLETE" else 0.0 for trial in trials)
-    best = list(accumulate(accuracies, max))
-    if spec.cost is None:
-        return {"best_accuracy_by_trial": best}
-    reference, volumes = reference_point(spec), []
-    points: list[pareto.Point] = []
+    return list(accumulate(accuracies, max))
+
+
+def hypervolumes(spec: Spec, trials: Sequence[Trial]) -> list[float]:
+    """The hypervolume of a multi-objective study after each trial."""
+    volumes, points = [], list[pareto.Point]()
     for trial in trials:
         if trial.result.state == "COMPLETE":
             points = [*points, point(trial)]
             points = [points[i] for i in pareto.front(points)]
-        volumes.append(pareto.hypervolume(points, reference))
-    return {"best_accuracy_by_trial": best, "hypervolume_by_trial": volumes}
+        volumes.append(pareto.hypervolume(points, spec.reference_point))
+    return volumes
 
 
 def _counts(spec: Spec, trials: Sequence[Trial]) -> dict[str, Any]:

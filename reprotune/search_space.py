@@ -5,7 +5,7 @@ mention takes its value from the sections `model` and `training`, which together
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import product
 from typing import Any, Literal
@@ -25,6 +25,8 @@ for _model in MODELS.values():
     _LEGAL |= {_model.layers: Depth, **_model.per_layer, **_model.per_model}
 for _optimizer in OPTIMIZERS.values():
     _LEGAL |= _optimizer.own
+
+_OF_MODELS = {"model", *(name for model in MODELS.values() for name in model.per_model)}
 
 
 def defaults(params: Params) -> Space:
@@ -76,16 +78,20 @@ def parse(space: Space, cells: Mapping[str, str]) -> Config:
 
 
 def largest(space: Space) -> Iterator[Config]:
-    """For each combination of choices that are words, the config with every number at its highest."""
-    words = {name: values(declared) for name, declared in space.items() if isinstance(values(declared)[0], str)}
-    for chosen in product(*words.values()):
-        fixed = dict(zip(words, chosen, strict=True))
-        yield _resolve({**space, **fixed}, lambda name, declared: max(values(declared)))
+    """For each model and combination of its choices that are words, the config with every number at its highest."""
+    words = [name for name in space if name in _OF_MODELS and isinstance(values(space[name])[0], str)]
+    return _highest(space, words)
 
 
 def names(space: Space) -> list[str]:
     """Every hyperparameter that a config of this space can have."""
-    return list(dict.fromkeys(name for config in largest(space) for name in config))
+    return list(dict.fromkeys(name for config in _highest(space, ["model", "optimizer"]) for name in config))
+
+
+def _highest(space: Space, chosen: Sequence[str]) -> Iterator[Config]:
+    for choices in product(*(values(space[name]) for name in chosen)):
+        fixed = dict(zip(chosen, choices, strict=True))
+        yield _resolve({**space, **fixed}, lambda name, declared: max(values(declared)))
 
 
 def _resolve(space: Space, choose: Callable[[str, Declared], Any]) -> Config:

@@ -4,18 +4,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 import torch
 
 from reprotune import bits
 from reprotune.artifacts import digest, file_digest
+from reprotune.cost import measure
 from reprotune.datasets import StoredDataset
 from reprotune.errors import Refused
 from reprotune.journal import Direction
 from reprotune.models import Config, outline
 from reprotune.params import PATH, Device, MultiObjective, Params, ParamsError, StudyParams
+from reprotune.pareto import Point
 from reprotune.pruners import ONE_OBJECTIVE, SEVERAL_OBJECTIVES
 from reprotune.samplers import SAMPLERS, SINGLE_OBJECTIVE_ONLY
 from reprotune.search_space import Space, complete, contains, default_config, largest
@@ -61,9 +63,15 @@ class Spec:
     def values(self, result: Result) -> list[float] | None:
         """The objectives' values; a pruned trial of a single-objective study has its last accuracy."""
         if result.state == "COMPLETE" or (result.state == "PRUNED" and self.cost is None):
-            known = {"accuracy": result.accuracy, **(result.cost._asdict() if result.cost else {})}
-            return [known[objective] for objective in self.objectives]
+            return [cast("float", result.value(objective)) for objective in self.objectives]
         return None
+
+    @cached_property
+    def reference_point(self) -> Point:
+        """The hypervolume's, of a multi-objective study: what the space's largest model costs, and no accuracy."""
+        inputs = self.dataset.inputs
+        costs = (measure(outline(config, inputs), inputs.shape) for config in largest(self.space))
+        return (float(max(getattr(cost, self.objectives[0]) for cost in costs)), 0.0)
 
     @cached_property
     def identity(self) -> str:

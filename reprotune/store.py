@@ -2,7 +2,6 @@
 
 import logging
 import os
-import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
-from reprotune.errors import Refused
+from reprotune.errors import Refused, line
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -33,11 +32,6 @@ def usable() -> Iterator[None]:
         yield
     except (MlflowException, SQLAlchemyError, sqlite3.Error, UnicodeError) as error:
         raise Refused(f"MLflow's store at {line(mlflow.get_tracking_uri())} cannot be used: {line(error)}") from None
-
-
-def line(told: object) -> str:
-    """One line, without the name and password that an address may hold."""
-    return re.sub(r"(?<=://)[^/@\s]+@", "", " ".join(str(told).split()))[:200]
 
 
 def experiment(name: str) -> "tuple[MlflowClient, str]":

@@ -70,7 +70,7 @@ def task(spec: Spec, number: int, config: Config, past: Sequence[Past]) -> Task:
 
 
 def as_past(spec: Spec, result: Result) -> Past:
-    cost = getattr(result.cost, spec.cost) if result.cost and spec.cost else None
+    cost = result.value(spec.cost) if spec.cost else None
     return Past(result.state, tuple(point.valid_accuracy for point in result.curve), cost, result.attrs)
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from reprotune import store
 from reprotune.curve import Epoch
+from reprotune.errors import line
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -50,7 +51,7 @@ class ParentRun:
         except (MlflowException, OSError) as error:  # requests' errors are OSErrors
             self.failed = True
             print(
-                f"MLflow failed and is left alone ({store.line(error)}); `make tracking` makes up for it",
+                f"MLflow failed and is left alone ({line(error)}); `make tracking` makes up for it",
                 file=sys.stderr,
             )
 

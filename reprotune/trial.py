@@ -8,6 +8,7 @@ from typing import Any, Literal
 from reprotune.cost import Cost, measure
 from reprotune.curve import Epoch
 from reprotune.datasets import open_dataset
+from reprotune.errors import line
 from reprotune.models import Config
 from reprotune.pruners import Judge, Past
 from reprotune.training import learning_curve, new_model
@@ -46,6 +47,10 @@ class Result:
         """On valid, after the last epoch."""
         return self.curve[-1].valid_accuracy if self.curve else None
 
+    def value(self, objective: str) -> float | None:
+        """Of accuracy, flops or parameters; None if the trial failed before it had one."""
+        return self.accuracy if objective == "accuracy" else getattr(self.cost, objective, None)
+
 
 def run_trial(task: Task) -> Result:
     """Train the config and judge it after every epoch. An error makes a FAIL with its reason, never an exception."""
@@ -69,5 +74,5 @@ def run_trial(task: Task) -> Result:
                 state, reason = "PRUNED", f"{task.pruner} after epoch {epoch}"
                 break
     except Exception as error:
-        state, reason = "FAIL", " ".join(f"{type(error).__name__}: {error}".split())
+        state, reason = "FAIL", line(f"{type(error).__name__}: {error}")
     return Result(state, tuple(curve), cost, reason, time.perf_counter() - started, judge.attrs if judge else {})

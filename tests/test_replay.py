@@ -21,7 +21,7 @@ def test_a_replay_is_what_the_study_would_be(
     declared = replace(specs.of(params, "multi_objective", dataset), window=window)
     whole = run(replace(declared, pruner="none"), tmp_path)
     trials = [(results.point(t)[0], tuple(point.valid_accuracy for point in t.result.curve)) for t in whole]
-    reference = results.reference_point(declared)
+    reference = declared.reference_point
     monkeypatch.setitem(PRUNERS, "pareto, margin 0.02", PRUNERS["pareto"])
     saved, kept = replay("pareto, margin 0.02", Recorded(trials, reference[0]), window)
 
