@@ -5,7 +5,7 @@ The scheduler is given bytes to pass on, so it needs nothing but Dask and loads 
 
 import operator
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from importlib.machinery import ModuleSpec
@@ -84,30 +84,37 @@ class Cluster(Pool):
         from distributed.client import CancelledError, ClosedClientError
 
         left = timeout
-        while True:
+        while not call.done():
             try:
                 return call.attempt.result(left)
             except TimeoutError:
                 assert timeout is not None
-                left = self._left(call.attempt, timeout)
-                if left <= 0:
-                    raise
+                left = self._left([call, *self.calls], timeout)
             except (CancelledError, ClosedClientError):
                 lost = "was lost; all finished trials are kept, and `dvc repro` goes on from here when it is back"
                 raise Refused(f"the scheduler at {self._client.scheduler.address} {lost}") from None
             except ImportError as error:
                 raise self._without_code() or error from None
+        raise TimeoutError
 
-    def _left(self, attempt: Any, timeout: float) -> float:
-        """Seconds that an attempt may go on. One that has none left is ended, and its worker with it."""
-        from reprotune.worker import seconds
+    def _left(self, calls: Sequence[Call], timeout: float) -> float:
+        """Seconds until the next of the calls may be overdue. One that is so is ended, and its worker with it.
 
-        found = self._client.run(seconds, attempt.key, on_error="ignore")
-        running = {worker: time for worker, time in found.items() if time is not None}
-        left = timeout - max(running.values(), default=0.0)  # one that waits for a worker has all of it
-        if left <= 0:
-            attempt.cancel()
-            self._client.run(os._exit, 1, workers=list(running), wait=False, on_error="ignore")
+        It may be one that hangs on the worker on which the awaited one waits for its turn.
+        """
+        from reprotune.worker import running
+
+        found = self._client.run(running, on_error="ignore")
+        times = {key: (worker, seconds) for worker, own in found.items() for key, seconds in own.items()}
+        left = timeout  # one that waits for a worker has all of it
+        for call in calls:
+            worker, seconds = times.get(call.attempt.key, ("", 0.0))
+            if seconds < timeout:
+                left = min(left, timeout - seconds)
+            elif not call.done():
+                call.set_exception(TimeoutError())
+                call.attempt.cancel()
+                self._client.run(os._exit, 1, workers=[worker], on_error="ignore")
         return left
 
     def _without_code(self) -> Refused | None:

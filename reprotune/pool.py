@@ -36,7 +36,8 @@ class Call(Future[Any]):
             try:
                 self.set_result(self._pool.wait_for(self, timeout))
             except Exception as error:
-                self.set_exception(error)
+                if not self.done():  # it was found to be overdue
+                    self.set_exception(error)
         return super().result()
 
 

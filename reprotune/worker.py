@@ -56,9 +56,9 @@ def run(terms: Terms | None, task: bytes) -> Any:
         del _running[key]
 
 
-def seconds(key: str) -> float | None:
-    """For how long this worker has run the task, if it does."""
-    return time.monotonic() - _running[key] if key in _running else None
+def running() -> dict[str, float]:
+    """The key of what this worker runs → for how many seconds it has."""
+    return {key: time.monotonic() - began for key, began in _running.items()}
 
 
 @lru_cache(maxsize=1)

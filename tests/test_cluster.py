@@ -1,9 +1,11 @@
 """Dask, started by hand: the same trials as on one machine, whatever becomes of the workers."""
 
+import operator
 import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future
 from contextlib import nullcontext
@@ -172,6 +174,15 @@ def test_a_trial_whose_worker_dies_or_hangs_fails(
     assert 0 < len(failed) < 8
     assert {trial.number for trial in trials if trial.result.reason.startswith(reason)} == failed
     assert all(fact == expected[fact[0]] for fact in facts(trials[:4]) if fact[0] not in failed)
+
+
+def test_a_trial_that_hangs_is_not_in_the_way_of_one_that_waits_for_its_worker(tmp_path: Path) -> None:
+    with deployed(tmp_path, workers=1) as deployment:
+        with engine.started(execution(engine="dask", scheduler=deployment.address)) as pool:
+            hanging, waiting = pool.submit(time.sleep, 600), pool.submit(operator.add, 1, 1)
+            assert waiting.result(timeout=2) == 2
+            with pytest.raises(TimeoutError):
+                hanging.result(timeout=600)
 
 
 def test_a_scheduler_that_does_not_answer_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
