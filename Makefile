@@ -8,7 +8,7 @@ export PATH := $(abspath $(VENV))/bin:$(PATH)
 # params.yaml is what git has, or `make preset` was told that it may be overwritten.
 FORCE ?= $(shell git diff --quiet HEAD -- params.yaml && echo unchanged)
 
-.PHONY: help setup repro preset verify tracking test test-cluster soak audit ui
+.PHONY: help setup repro preset verify tracking test test-cluster soak bench audit ui
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -47,6 +47,9 @@ test-cluster: setup  ## the long tests of Dask, MLflow's server and DVC's remote
 
 soak: setup  ## kill the studies KILLS times at random, and see that nothing is lost
 	PYTHONPATH=.:tests python tests/soak.py --kills $(KILLS) --seed $(SEED)
+
+bench: setup  ## how fast the first study is, against the same work without the pipeline
+	python -m benchmarks.speed
 
 audit:  ## known vulnerabilities of the pinned dependencies, as the package index tells them
 	$(PYTHON) -m venv .venv-audit && .venv-audit/bin/python -m pip install --quiet pip-audit==2.10.1

@@ -1,7 +1,7 @@
-"""Samplers and pruners at equal epochs trained, over seeds: docs/search.md, with a figure a study.
+"""Samplers and pruners at equal epochs trained, over seeds: tables for docs/search.md, and a figure a study there.
 
     python -m benchmarks.search             # hours; what search.csv already holds is not run again
-    python -m benchmarks.search --quick     # a minute, into a temporary folder
+    python -m benchmarks.search --quick     # a minute, its figures into a temporary folder
 
 A study is run until it has trained 1,000 epochs and told 100 trials. Its quality (best accuracy, or hypervolume)
 after 1,000 epochs compares arms at equal effort; after 100 trials it says what pruning costs.
@@ -21,7 +21,7 @@ from scipy.stats import t as student
 
 from benchmarks import studies
 from reprotune import results
-from reprotune.artifacts import read_csv, replacing, write_csv
+from reprotune.artifacts import read_csv, write_csv
 from reprotune.figure import BLUE, GREEN, ORANGE, VERMILION, save
 from reprotune.spec import Spec
 from reprotune.study import Trial
@@ -117,14 +117,13 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
 
 
 def report(folder: Path, runs: Runs, size: Size) -> None:
-    """search.md, search_single_objective.svg and search_multi_objective.svg."""
-    lines = [f"# Search at equal effort\n\nmnist_5k, {size.seeds} seeds, mean ± 95 % confidence interval.\n"]
+    """Print the tables; write search_single_objective.svg and search_multi_objective.svg."""
     for study, quality in QUALITY.items():
         own = {arm: seeds for arm, seeds in runs.items() if arm.study == study}
-        lines += [f"## {study}\n", *_table(own, quality, size), "", f"![{quality}](search_{study}.svg)\n"]
+        print(
+            f"\n{study}, {size.seeds} seeds, mean ± 95 % confidence interval\n", *_table(own, quality, size), sep="\n"
+        )
         save(folder / f"search_{study}.svg", partial(_draw, own, quality, size))
-    with replacing(folder / "search.md") as temporary:
-        temporary.write_text("\n".join(lines), encoding="utf-8")
 
 
 def _table(runs: Runs, quality: str, size: Size) -> Iterator[str]:
@@ -178,7 +177,6 @@ def main() -> None:
         )
         with TemporaryDirectory() as folder:
             report(Path(folder), collect(Path(folder) / "search.csv", chosen, size), size)
-            print((Path(folder) / "search.md").read_text(encoding="utf-8"))
     else:
         size = Size(seeds=10, trials=100, epochs=1000)
         report(Path("docs"), collect(Path(__file__).with_name("search.csv"), list(arms(COLOURS)), size), size)

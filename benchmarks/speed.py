@@ -1,0 +1,163 @@
+"""How fast the pipeline's first study is, against the same work without it: `make bench`, docs/performance.md.
+
+    python -m benchmarks.speed           # Markdown; a quarter of an hour
+    python -m benchmarks.speed --quick   # a minute, to see that it runs
+
+The protocol of Optuna's PyTorch example, on the digits that come along and, where it is installed, on Fashion-MNIST:
+10 epochs of batches of 128, nothing pruned. Every round runs each contestant once, on the same configs.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+
+from ruamel.yaml import YAML
+
+from reprotune import params, records, session
+from reprotune import spec as specs
+from reprotune.datasets import StoredDataset
+
+ROOT = Path(__file__).parents[1]
+FASHION = Path("/usr/share/datasets/fashion-mnist")  # of Debian's package dataset-fashion-mnist
+DATASETS: Mapping[str, Mapping[str, Any]] = {
+    "mnist_5k": {"train_examples": None, "valid_examples": None},
+    "fashion_mnist": {"train_examples": 30 * 128, "valid_examples": 10 * 128, "mirror": str(FASHION)},
+}
+PARTS = ("start and the rest", "ask", "journal", "MLflow", "result files and figures", "waiting for workers")
+
+
+class Workplace:
+    """A folder in which stages run, of a study in which nothing is pruned and nothing is learned from other trials."""
+
+    def __init__(self, folder: Path, dataset: str, n_trials: int) -> None:
+        self.folder, self.data = folder, folder / "data" / dataset
+        yaml = YAML()
+        content = yaml.load(ROOT / "presets/exercise.yaml")
+        content["data"] |= {"dataset": dataset, **DATASETS[dataset]}
+        content["single_objective"] |= {"sampler": "random", "pruner": "none", "n_trials": n_trials, "timeout": None}
+        yaml.dump(content, folder / params.PATH)
+        self.run("stages.download")
+
+    def run(self, module: str, *arguments: str) -> str:
+        command = [sys.executable, "-m", module, *arguments]
+        return subprocess.run(
+            command, cwd=self.folder, env=_environment(), check=True, capture_output=True, text=True
+        ).stdout
+
+    def begin_anew(self, workers: int) -> None:
+        for name in ("studies", "results", "mlruns"):
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+        for path in self.folder.glob("mlflow.db*"):
+            path.unlink()
+        yaml = YAML()
+        content = yaml.load(self.folder / params.PATH)
+        content["execution"]["workers"] = workers
+        yaml.dump(content, self.folder / params.PATH)
+
+    def stage(self, workers: int) -> "Stage":
+        """The first study from nothing, with all that it promises."""
+        self.begin_anew(workers)
+        command, started = [sys.executable, "-m", "stages.single_objective"], time.perf_counter()
+        with subprocess.Popen(
+            command, cwd=self.folder, env=_environment(), stdout=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stdout is not None
+            ends = [time.perf_counter() - started for line in process.stdout if line.startswith("[")]
+        return Stage(time.perf_counter() - started, ends[0])
+
+    def breakdown(self, workers: int) -> dict[str, Any]:
+        self.begin_anew(workers)
+        return dict(json.loads(self.run("benchmarks.breakdown", "single_objective").splitlines()[-1]))
+
+    def write_configs(self) -> Path:
+        """Those that the study tried."""
+        path, chosen = self.folder / "configs.json", params.load(self.folder / params.PATH)
+        declared = specs.of(chosen, "single_objective", StoredDataset(self.data))
+        trials = records.read(self.folder / session.folder(declared), declared)
+        path.write_text(json.dumps([dict(trial.config) for trial in trials]), encoding="utf-8")
+        return path
+
+    def loop(self, name: str, side_by_side: int = 1) -> float:
+        """Seconds that the study's configs take `benchmarks.loops`, in each of so many processes at once; the mean."""
+        command = [sys.executable, "-m", "benchmarks.loops", name, str(self.write_configs()), str(self.data)]
+        processes = [
+            subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(side_by_side)
+        ]
+        return statistics.fmean(float(process.communicate()[0]) for process in processes) / side_by_side
+
+
+class Stage(NamedTuple):
+    seconds: float
+    first: float  # seconds to the end of the first trial
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
+def measure(place: Workplace, rounds: int) -> tuple[dict[str, list[float]], list[float]]:
+    """(contestant → seconds for all trials, round by round; seconds to the end of the first trial)."""
+    found: dict[str, list[float]] = {}
+    firsts = []
+    for _ in range(rounds):
+        for workers in (1, 2):
+            stage = place.stage(workers)
+            found.setdefault(f"pipeline, {workers} workers, from the start of its process", []).append(stage.seconds)
+            firsts.append(stage.first)
+        found.setdefault("usual way", []).append(place.loop("usual"))
+        found.setdefault("skilled loop", []).append(place.loop("skilled"))
+        found.setdefault("skilled loop, two side by side", []).append(place.loop("skilled", side_by_side=2))
+        found.setdefault("matrix products alone", []).append(place.loop("products"))
+    return found, firsts
+
+
+def report(place: Workplace, n_trials: int, rounds: int) -> None:
+    found, firsts = measure(place, rounds)
+    pipeline = found["pipeline, 2 workers, from the start of its process"]
+    print(f"\n## {place.data.name}, {n_trials} trials, {rounds} rounds\n")
+    print("| | ms a trial, median (least, most) | times the pipeline's with 2 workers |\n|---|---|---|")
+    for name, seconds in found.items():
+        each = [1000 * value / n_trials for value in seconds]
+        ratio = _spread([value / own for value, own in zip(seconds, pipeline, strict=True)], ".2f")
+        print(f"| {name} | {_spread(each, '.0f')} | {ratio} |")
+    print(f"\nFrom the start of a stage to the end of its first trial: {_spread(firsts, '.1f')} s.\n")
+    print("| part of the coordinator, 2 workers | s | of that CPU |\n|---|---|---|")
+    parts = place.breakdown(2)
+    for part in PARTS:
+        print(f"| {part} | {parts['wall'][part]:.2f} | {parts['cpu'][part]:.2f} |")
+    whole, own = sum(parts["wall"].values()), sum(parts["cpu"].values())
+    service = sum(parts["cpu"][part] for part in ("ask", "journal", "MLflow"))
+    print(
+        f"\nThe workers trained for {parts['trained']:.1f} of 2 × {whole:.1f} s. Ask, journal and MLflow took ", end=""
+    )
+    print(f"{service / (own + parts['trained']):.0%} of the CPU time of all processes.", flush=True)
+
+
+def _spread(values: Sequence[float], form: str) -> str:
+    return f"{statistics.median(values):{form}} ({min(values):{form}}, {max(values):{form}})"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--trials", type=int, default=40)
+    parser.add_argument("--rounds", type=int, default=3)
+    arguments = parser.parse_args()
+    datasets = [name for name in DATASETS if name == "mnist_5k" or (FASHION.exists() and not arguments.quick)]
+    n_trials, rounds = (3, 1) if arguments.quick else (arguments.trials, arguments.rounds)
+    for dataset in datasets:
+        with TemporaryDirectory() as folder:
+            report(Workplace(Path(folder), dataset, n_trials), n_trials, rounds)
+
+
+if __name__ == "__main__":
+    main()
