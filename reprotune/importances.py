@@ -4,7 +4,6 @@ import warnings
 from collections.abc import Sequence
 
 import optuna
-from optuna.importance import get_param_importances
 from optuna.trial import create_trial
 
 from reprotune.spec import DIRECTIONS, Objective
@@ -16,12 +15,14 @@ def importances(trials: Sequence[Trial], objective: Objective) -> dict[str, floa
 
     It is important if the best tenth of the trials have other values of it than the rest.
     """
+    from optuna.importance import get_param_importances  # loads scikit-learn: 2 s, which no trial has to wait for
+
     study = optuna.create_study(direction=DIRECTIONS[objective])
     for trial in trials:
         if trial.result.state == "COMPLETE":
-            values = {"accuracy": trial.result.accuracy, **(trial.result.cost._asdict() if trial.result.cost else {})}
+            value = trial.result.value(objective)
             params, distributions = trial.optuna.params, trial.optuna.distributions
-            study.add_trial(create_trial(value=values[objective], params=params, distributions=distributions))
+            study.add_trial(create_trial(value=value, params=params, distributions=distributions))
     searched = {name for trial in study.trials for name, values in trial.distributions.items() if not values.single()}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that there are few trials

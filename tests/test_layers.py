@@ -1,5 +1,7 @@
 """Imports point down only, and dvc.yaml declares what each stage imports."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -76,6 +78,14 @@ def test_libraries_stay_in_their_modules(library: str, allowed: set[str]) -> Non
 def test_no_stage_imports_a_stage(path: Path) -> None:
     assert not any(name.startswith("stages") for name in imports(path))
     assert len(path.read_text().splitlines()) <= 80
+
+
+def test_a_stage_begins_without_what_it_needs_later() -> None:
+    """Each of these takes from a tenth of a second to two seconds, which the first trial would wait for."""
+    late = {"distributed", "matplotlib", "mlflow", "pandas", "scipy", "sklearn", "sqlalchemy", "torchvision"}
+    code = "import sys; from reprotune import cli, engine, params, datasets, session, spec; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    assert not late & set(loaded.split())
 
 
 def test_only_evaluate_reads_the_test_split() -> None:
