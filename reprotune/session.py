@@ -25,19 +25,25 @@ def conduct(spec: Spec, params: Params, executor: Executor, anew: bool) -> None:
     def discard(opened: journal.Journal) -> bool:
         return anew and study.finished(spec, opened)
 
-    with journal.opened(spec.journal, spec.directions, discard) as opened, _tracked(spec, params) as parent:
-        progress = Progress(spec)
-        trials: list[Trial] = []
-        for trial in study.run(spec, opened, executor):
-            trials.append(trial)
-            progress.show(trial)
-            if not parent.failed:
-                with parent.surviving():
-                    parent.log_trial(spec, opened.study, trial)
-        metrics = _write(spec, trials)
+    with journal.opened(spec.journal, spec.directions, discard) as opened:
+        running = study.run(spec, opened, executor)
+        with _tracked(spec, params) as parent:  # its seconds are not waited for: the workers have begun
+            _follow(running, opened, spec, parent)
+
+
+def _follow(running: Iterator[Trial], opened: journal.Journal, spec: Spec, parent: tracking.ParentRun) -> None:
+    progress = Progress(spec)
+    trials: list[Trial] = []
+    for trial in running:
+        trials.append(trial)
+        progress.show(trial)
         if not parent.failed:
             with parent.surviving():
-                _log_whole(parent, spec, trials, metrics)
+                parent.log_trial(spec, opened.study, trial)
+    metrics = _write(spec, trials)
+    if not parent.failed:
+        with parent.surviving():
+            _log_whole(parent, spec, trials, metrics)
 
 
 def track_again(spec: Spec, params: Params) -> int:

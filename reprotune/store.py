@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def usable() -> Iterator[None]:
-    """A store that cannot be used from the start is refused: nothing is trained yet."""
+    """A store that cannot be used from the start is refused: no trial was told yet."""
     import mlflow
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
-from itertools import count, takewhile
+from itertools import takewhile
 
 import optuna
 from optuna.storages import InMemoryStorage
@@ -37,17 +37,22 @@ class Trial:
 
 
 def run(spec: Spec, journal: Journal, executor: Executor) -> Iterator[Trial]:
-    """Run the study, or what the journal lacks of it; yield its trials, told in the order of their numbers."""
+    """Run the study, or what the journal lacks of it; the trials as they are told, in the order of their numbers.
+
+    The first are given to the workers at once, before the caller asks for any.
+    """
     window = _Window(spec, journal, executor)
-    for number in count():
-        told = window.tell(number - spec.window) if number >= spec.window else None
-        asked = number < spec.n_trials and window.ask(number)
-        if told:  # after the ask, so that no worker waits for what is done with it
-            yield told
-        if not asked:
-            break
-    for rest in range(max(0, number - spec.window + 1), number):
-        yield window.tell(rest)
+    first = range(min(spec.window, spec.n_trials))
+    return _rest(window, spec, sum(1 for _ in takewhile(window.ask, first)))
+
+
+def _rest(window: "_Window", spec: Spec, asked: int) -> Iterator[Trial]:
+    number, more = 0, asked == spec.window
+    while number < asked:
+        told = window.tell(number)
+        more = more and asked < spec.n_trials and window.ask(asked)
+        number, asked = number + 1, asked + more
+        yield told  # after the ask, so that no worker waits for what is done with it
 
 
 def told(journal: Journal, n_trials: int) -> list[Trial]:

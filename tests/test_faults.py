@@ -170,7 +170,7 @@ def locked(database: sqlite3.Connection) -> None:
 
 
 @pytest.mark.parametrize(("prepare", "why"), [(older, "schema"), (locked, "locked")])
-def test_a_store_that_cannot_be_used_is_refused_before_anything_is_trained(
+def test_a_store_that_cannot_be_used_is_refused_before_a_trial_is_told(
     prepare: Callable[[sqlite3.Connection], None],
     why: str,
     repository: Path,
@@ -190,7 +190,7 @@ def test_a_store_that_cannot_be_used_is_refused_before_anything_is_trained(
         assert results() == undisturbed[1]
 
 
-def test_a_server_that_is_not_there_is_refused_before_anything_is_trained(
+def test_a_server_that_is_not_there_is_refused_before_a_trial_is_told(
     repository: Path, dataset: StoredDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
