@@ -43,6 +43,7 @@ def _learning_curves(_: Spec, trials: Sequence[Trial], axes: "Axes") -> None:
         if any(curves):
             axes.plot([], [], **style, label=state.lower())
     axes.set(title="Learning curves", xlabel="epoch", ylabel=UNITS["accuracy"], ylim=_limits(trials))
+    axes.locator_params(axis="x", integer=True)
 
 
 def _pruning(_: Spec, trials: Sequence[Trial], axes: "Axes") -> None:

@@ -1,0 +1,35 @@
+"""The documents name what is there, and say the same in both languages."""
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+IDS = [str(path.relative_to(ROOT)) for path in DOCUMENTS]
+TRANSLATED = [path for path in DOCUMENTS if path.with_suffix(".ko.md").exists()]
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=IDS)
+def test_links_lead_somewhere(path: Path) -> None:
+    targets = re.findall(r"\]\(([^)#\s]+)", path.read_text(encoding="utf-8"))
+    assert not [t for t in targets if not t.startswith("http") and not (path.parent / t).exists()]
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=IDS)
+def test_commands_exist(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    assert set(re.findall(r"[`\n]make ([a-z-]+)", text)) <= targets
+    modules = re.findall(r"python -m ((?:stages|benchmarks)\.\w+)", text)
+    assert not [m for m in modules if m != "stages.NAME" and not (ROOT / f"{m.replace('.', '/')}.py").exists()]
+
+
+@pytest.mark.parametrize("path", TRANSLATED, ids=lambda path: path.stem)
+def test_both_languages_name_the_same(path: Path) -> None:
+    """Code, numbers and links."""
+    one, other = (file.read_text(encoding="utf-8") for file in (path, path.with_suffix(".ko.md")))
+    for pattern in (r"`[^`\n]+`", r"(?<![\w.])\d[\d,]*\.?\d+", r"\]\(([^)]+\.(?:py|svg))"):
+        assert Counter(re.findall(pattern, one)) == Counter(re.findall(pattern, other))
