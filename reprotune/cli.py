@@ -66,7 +66,7 @@ def _end_with(dvc: psutil.Process | None) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def forced() -> bool:
-    """Whether `dvc … --force` runs this stage; DVC does not tell its stages in another way."""
-    dvc = _dvc()
-    return dvc is not None and bool({"-f", "--force"} & set(dvc.cmdline()))
+def asked(*options: str) -> bool:
+    """Whether one of these was given to the stage, or to the `dvc` that runs it, which does not pass them on."""
+    dvc = _dvc() if "DVC_STAGE" in os.environ else None
+    return bool(set(options) & {*sys.argv[1:], *(dvc.cmdline() if dvc else ())})

@@ -16,6 +16,7 @@ from reprotune.figure import Shown
 from reprotune.front_plot import write_test_scores
 from reprotune.models import Config, outline
 from reprotune.params import Params
+from reprotune.progress import shown
 from reprotune.search_space import default_config
 from reprotune.spec import resolve_device, seeds
 from reprotune.tracking import parent_run
@@ -49,6 +50,15 @@ def test_scores(configs: Mapping[str, Config], dataset: StoredDataset, params: P
         ]
         for key in dict.fromkeys(keys.values())
     }
+    epochs = params.evaluate.seeds * sum(dict(key)["epochs"] for key in futures)
+    done = 0
+    with shown() as show:
+        for number, (key, futures_of) in enumerate(futures.items(), start=1):
+            for repeat, future in enumerate(futures_of, start=1):
+                accuracy = future.result()
+                done += dict(key)["epochs"]
+                line = f"config {number} of {len(futures)}, seed {repeat}: test accuracy {accuracy:.4f}"
+                show(done / epochs, f"{done}/{epochs} epochs, {line}", line)
     return {name: [future.result() for future in futures[key]] for name, key in keys.items()}
 
 

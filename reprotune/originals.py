@@ -19,7 +19,7 @@ from urllib.error import HTTPError
 from urllib.request import url2pathname
 
 from reprotune.artifacts import replacing
-from reprotune.errors import Refused
+from reprotune.errors import Refused, line
 from reprotune.params import ParamsError
 
 CACHE = Path("data/.cache")  # not DVC's: it deletes a stage's outs before it runs the stage
@@ -98,7 +98,7 @@ def _downloaded(originals: Originals, mirror: str | None, cache: Path, form: str
             failure = error
         except (OSError, RuntimeError, ValueError, HTTPException) as error:
             failure = error
-    reason = " ".join(str(failure).split())
+    reason = line(failure)
     raise Refused(
         f"{originals.name}: {form} cannot be fetched from {' or '.join(addresses)} ({reason}): set data.mirror to a "
         "folder or an address that holds the original files, or data.dataset to mnist_5k, which needs no network"

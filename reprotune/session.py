@@ -9,7 +9,7 @@ from typing import Any
 from reprotune import journal, plots, records, results, study, tracking
 from reprotune.artifacts import read_json
 from reprotune.params import Params
-from reprotune.progress import Progress
+from reprotune.progress import Standing, shown
 from reprotune.spec import Spec
 from reprotune.study import Trial
 
@@ -32,14 +32,14 @@ def conduct(spec: Spec, params: Params, executor: Executor, anew: bool) -> None:
 
 
 def _follow(running: Iterator[Trial], opened: journal.Journal, spec: Spec, parent: tracking.ParentRun) -> None:
-    progress = Progress(spec)
-    trials: list[Trial] = []
-    for trial in running:
-        trials.append(trial)
-        progress.show(trial)
-        if not parent.failed:
-            with parent.surviving():
-                parent.log_trial(spec, opened.study, trial)
+    standing, trials = Standing(spec), list[Trial]()
+    with shown() as show:
+        for trial in running:
+            trials.append(trial)
+            standing.show(trial, show)
+            if not parent.failed:
+                with parent.surviving():
+                    parent.log_trial(spec, opened.study, trial)
     metrics = _write(spec, trials)
     if not parent.failed:
         with parent.surviving():

@@ -19,7 +19,7 @@ def main() -> None:
         if declared.first is None:
             print("the best config lies outside multi_objective.search_space: trial 0 is sampled like any other")
         executor.share(dataset, declared.device)
-        session.conduct(declared, chosen, executor, anew=cli.forced())
+        session.conduct(declared, chosen, executor, anew=cli.asked("-f", "--force"))
 
 
 if __name__ == "__main__":

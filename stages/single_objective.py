@@ -13,7 +13,7 @@ def main() -> None:
         dataset = datasets.verified(chosen.data.dataset)
         declared = spec.of(chosen, "single_objective", dataset)
         executor.share(dataset, declared.device)
-        session.conduct(declared, chosen, executor, anew=cli.forced())
+        session.conduct(declared, chosen, executor, anew=cli.asked("-f", "--force"))
 
 
 if __name__ == "__main__":

@@ -24,8 +24,8 @@ LAYERS = (
     ("journal",),
     ("spec",),
     ("study",),
-    ("results", "tracking", "progress", "records", "importances", "parallel_coordinates"),
-    ("plots",),
+    ("results", "tracking", "records", "importances", "parallel_coordinates"),
+    ("plots", "progress"),
     ("evaluation", "overview", "session"),
     ("verify",),
 )

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import InlineExecutor, make_params, run
+from conftest import InlineExecutor, make_params
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
@@ -133,20 +133,6 @@ def _parents(repository: Path, name: str) -> list[Run]:
     experiment = client.get_experiment_by_name(name)
     assert experiment is not None
     return [r for r in client.search_runs([experiment.experiment_id]) if "mlflow.parentRunId" not in r.data.tags]
-
-
-def test_a_log_names_the_trials(dataset: StoredDataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from reprotune.progress import Progress
-
-    declared = specs.of(make_params(), "single_objective", dataset)
-    progress = Progress(declared)
-    for trial in run(declared, tmp_path):
-        progress.show(trial)
-    lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 12
-    assert lines[0].startswith("[ 1/12] ")
-    assert "best" in lines[-1]
-    assert "0:00 left" in lines[-1]
 
 
 def test_a_store_is_made_whole_or_not_at_all(
