@@ -8,12 +8,11 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
-from importlib.machinery import ModuleSpec
-from importlib.util import find_spec
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 from reprotune import connection
-from reprotune.errors import Refused
+from reprotune.errors import Refused, line
 from reprotune.params import Execution
 from reprotune.pool import ATTEMPTS, Call, Pool, WorkerDied
 
@@ -93,7 +92,7 @@ class Cluster(Pool):
             except (CancelledError, ClosedClientError):
                 lost = "was lost; all finished trials are kept, and `dvc repro` goes on from here when it is back"
                 raise Refused(f"the scheduler at {self._client.scheduler.address} {lost}") from None
-            except ImportError as error:
+            except (AttributeError, ImportError) as error:
                 raise self._without_code() or error from None
         raise TimeoutError
 
@@ -118,9 +117,12 @@ class Cluster(Pool):
         return left
 
     def _without_code(self) -> Refused | None:
-        found = self._client.run(find_spec, "reprotune.worker", on_error="return")
-        lacking = [worker for worker, spec in found.items() if not isinstance(spec, ModuleSpec)]
-        return Refused(f"worker {lacking[0]}: has no reprotune; start it where it can be imported") if lacking else None
+        """What is wrong with the first worker that cannot load what it is to run; None if all can."""
+        found = self._client.run(resolve_name, "reprotune.worker:run", on_error="return")
+        errors = ((worker, error) for worker, error in found.items() if isinstance(error, Exception))
+        for worker, error in errors:
+            return Refused(f"worker {worker}: cannot load this reprotune ({line(error)}); start it where it can")
+        return None
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         del wait, cancel_futures

@@ -73,19 +73,19 @@ def scheduler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
         yield deployment
 
 
-def changed(folder: Path) -> Path:
-    """The project with another line in a module, in `folder`."""
+def changed(folder: Path, module: str) -> Path:
+    """The project with nothing but a comment in a module, in `folder`."""
     shutil.copytree(ROOT / "reprotune", folder / "reprotune")
-    with (folder / "reprotune/training.py").open("a") as file:
-        file.write("# changed\n")
+    (folder / f"reprotune/{module}.py").write_text("# changed\n")
     return folder
 
 
 UNFIT = {
-    "code": r"differs from its coordinator \(reprotune/training.py: [0-9a-f]{12}, not [0-9a-f]{12}\)",
+    "code": r"differs from its coordinator \(reprotune/verify.py: [0-9a-f]{12}, not [0-9a-f]{12}\)",
     "libraries": r"differs from its coordinator \(MKL_CBWR: COMPATIBLE, not AVX2; kernels: .*\)",
     "threads": r"has 2 threads; start it with --nthreads 1",
-    "no code": r"has no reprotune; start it where it can be imported",
+    "no code": r"cannot load this reprotune \(No module named 'reprotune'\); start it where it can",
+    "older code": r"cannot load this reprotune \(module 'reprotune.worker' has no .*\); start it where it can",
 }
 
 
@@ -93,7 +93,8 @@ UNFIT = {
 def test_an_unfit_worker_is_refused(what: str, scheduler: Deployment, dataset: StoredDataset, tmp_path: Path) -> None:
     """In one line that names it, and nothing is told."""
     worker = {
-        "code": lambda: scheduler.start_worker(path=(changed(tmp_path),)),
+        "code": lambda: scheduler.start_worker(path=(changed(tmp_path, "verify"),)),
+        "older code": lambda: scheduler.start_worker(path=(changed(tmp_path, "worker"),)),
         "libraries": lambda: scheduler.start_worker(variables={"MKL_CBWR": "COMPATIBLE"}),
         "threads": lambda: scheduler.start_worker(*WORKER, "--nthreads", "2"),
         "no code": lambda: scheduler.start_worker("--nthreads", "1", path=()),
