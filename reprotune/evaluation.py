@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from reprotune import exported
 from reprotune.artifacts import digest, read_csv, read_json, read_yaml, write_csv, write_json
 from reprotune.cost import measure
 from reprotune.datasets import Split, StoredDataset, open_dataset
@@ -37,15 +38,18 @@ def winners(params: Params) -> dict[str, Config]:
     }
 
 
-def test_scores(configs: Mapping[str, Config], dataset: StoredDataset, params: Params, executor: Executor) -> Scores:
-    """Name → test accuracies over `evaluate.seeds` seeds, the same for all; equal configs are trained once."""
+def test_scores(
+    configs: Mapping[str, Config], dataset: StoredDataset, params: Params, executor: Executor
+) -> tuple[Scores, bytes]:
+    """(name → test accuracies over `evaluate.seeds` seeds, the same for all; the best config's weights, of the first).
+
+    Equal configs are trained once.
+    """
     device = resolve_device(params.training.device)
     keys = {name: tuple(config.items()) for name, config in configs.items()}
     futures = {
         key: [
-            executor.submit(
-                _test_accuracy, dict(key), seeds(params.seed, repeat)[1], dataset.folder, dataset.digest, device
-            )
+            executor.submit(_trained, dict(key), seeds(params.seed, repeat)[1], dataset.folder, dataset.digest, device)
             for repeat in range(params.evaluate.seeds)
         ]
         for key in dict.fromkeys(keys.values())
@@ -55,21 +59,22 @@ def test_scores(configs: Mapping[str, Config], dataset: StoredDataset, params: P
     with shown() as show:
         for number, (key, futures_of) in enumerate(futures.items(), start=1):
             for repeat, future in enumerate(futures_of, start=1):
-                accuracy = future.result()
+                accuracy, _ = future.result()
                 done += dict(key)["epochs"]
                 line = f"config {number} of {len(futures)}, seed {repeat}: test accuracy {accuracy:.4f}"
                 show(done / epochs, f"{done}/{epochs} epochs, {line}", line)
-    return {name: [future.result() for future in futures[key]] for name, key in keys.items()}
+    scores = {name: [future.result()[0] for future in futures[key]] for name, key in keys.items()}
+    return scores, futures[keys["best"]][0].result()[1]
 
 
-def _test_accuracy(config: Config, seed: int, folder: Path, digest: str, device: str) -> float:
-    """One training; the test split is read once, after its last epoch."""
+def _trained(config: Config, seed: int, folder: Path, digest: str, device: str) -> tuple[float, bytes]:
+    """(test accuracy, weights) of one training; the test split is read once, after its last epoch."""
     dataset = open_dataset(folder, digest)
     train, valid = dataset.load("train", device), dataset.load("valid", device)
     both = Split(torch.cat([train.images, valid.images]), torch.cat([train.labels, valid.labels]))
     model = new_model(config, dataset.inputs, seed)
     deque(fit(model, config, both, seed), maxlen=0)
-    return score(model, dataset.load("test", device))[1]
+    return score(model, dataset.load("test", device))[1], exported.weights(model)
 
 
 def summarize(configs: Mapping[str, Config], scores: Scores, dataset: StoredDataset) -> dict[str, Any]:
@@ -111,3 +116,4 @@ def track(params: Params, dataset: StoredDataset) -> None:
             accuracy = {f"test_accuracy_{key}": score[key] for key in ("mean", "std")}
             parent.log_config(number, name, config, accuracy | costs)
         parent.log_files(FOLDER)
+        parent.log_files(exported.FOLDER, under="model")

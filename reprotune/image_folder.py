@@ -31,16 +31,16 @@ def classes(images: Images) -> tuple[str, ...]:
 def read(images: Images) -> Arrays:
     """All pictures, in the declared size and mode, in the order of their paths. Raises Refused."""
     files = [(number, path) for number, name in enumerate(classes(images)) for path in _files(images, name)]
-    pixels, bad = [], []
+    taken, bad = [], []
     for _, path in files:
         try:
-            pixels.append(_pixels(path, images))
+            taken.append(pixels(path, images))
         except Exception:  # Pillow's readers raise whatever a broken file makes them trip over
             bad.append(str(path))
     if bad:
         more = f" and {len(bad) - _NAMED} more" if len(bad) > _NAMED else ""
         raise Refused(f"no readable images: {', '.join(bad[:_NAMED])}{more}")
-    return Arrays(np.stack(pixels), np.array([number for number, _ in files], dtype=np.int64))
+    return Arrays(np.stack(taken), np.array([number for number, _ in files], dtype=np.int64))
 
 
 def _files(images: Images, name: str) -> list[Path]:
@@ -56,8 +56,8 @@ def _hidden(path: Path) -> bool:
     return any(part.startswith(".") for part in path.parts)
 
 
-def _pixels(path: Path, images: Images) -> np.ndarray:
-    """uint8, (channels, height, width)."""
+def pixels(path: Path, images: Images) -> np.ndarray:
+    """One picture: uint8, (channels, height, width). Raises whatever Pillow's readers do."""
     from PIL import Image, ImageOps
 
     height, width = images.size

@@ -142,10 +142,10 @@ class ParentRun:
         for key, value in tags.items():
             self._client.set_tag(self.id, key, value)
 
-    def log_files(self, folder: Path) -> None:
+    def log_files(self, folder: Path, under: str = "") -> None:
         """All files below the folder but DVC's hidden ones."""
         for path in sorted(folder.rglob("[!.]*.*")):
-            below = path.parent.relative_to(folder).as_posix()
+            below = (Path(under) / path.parent.relative_to(folder)).as_posix()
             self.log_file(path, None if below == "." else below)
 
     def log_file(self, path: Path, below: str | None = None) -> None:

@@ -1,4 +1,4 @@
-"""The winners on test data that no study saw. data + best configs → results/evaluation/"""
+"""The winners on test data that no study saw. data + best configs → results/evaluation/, results/model/"""
 
 from reprotune import cli, engine, params
 
@@ -7,15 +7,16 @@ def main() -> None:
     chosen = params.load()
     with engine.started(chosen.execution) as executor:
         # Imported while the workers start. A worker imports this module too, but not these.
-        from reprotune import datasets, evaluation, spec
+        from reprotune import datasets, evaluation, exported, spec
 
         spec.check(chosen)
         dataset = datasets.verified(chosen.data.dataset)
         executor.share(dataset, spec.resolve_device(chosen.training.device))
         configs = evaluation.winners(chosen)
-        scores = evaluation.test_scores(configs, dataset, chosen, executor)
+        scores, weights = evaluation.test_scores(configs, dataset, chosen, executor)
         summary = evaluation.summarize(configs, scores, dataset)
         evaluation.write(scores, summary)
+        exported.write(weights, configs["best"], dataset)
         evaluation.draw(summary, chosen.multi_objective.minimize)
         evaluation.track(chosen, dataset)
 

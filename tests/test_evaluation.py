@@ -19,7 +19,7 @@ def test_scores(dataset: StoredDataset, tmp_path: Path, monkeypatch: pytest.Monk
             return super().submit(fn, *args, **kwargs)
 
     configs = {"best": CONFIG, "knee": CONFIG | {"epochs": 6}, "most_accurate": dict(CONFIG)}
-    scores = evaluation.test_scores(configs, dataset, make_params(evaluate__seeds=3), Counting())
+    scores, _ = evaluation.test_scores(configs, dataset, make_params(evaluate__seeds=3), Counting())
     assert len(submitted) == 6  # equal configs are trained once
     assert scores["best"] == scores["most_accurate"]
     assert len(set(scores["best"])) > 1

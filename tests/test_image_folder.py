@@ -61,13 +61,13 @@ def test_hidden_files_and_the_order_of_the_file_system_change_nothing(pictures: 
 def test_what_pixels_become(tmp_path: Path) -> None:
     path, declared = tmp_path / "x.png", images(tmp_path, size=[1, 2])
     Image.fromarray(np.array([[0x1234, 0xFF00]], dtype=np.uint16)).save(path)
-    assert image_folder._pixels(path, declared).tolist() == [[[0x12, 0xFF]]]
+    assert image_folder.pixels(path, declared).tolist() == [[[0x12, 0xFF]]]
     Image.fromarray(np.array([[[9, 9, 9, 255], [0, 0, 0, 0]]], dtype=np.uint8)).save(path)
-    assert image_folder._pixels(path, declared).tolist() == [[[9, 255]]]
+    assert image_folder.pixels(path, declared).tolist() == [[[9, 255]]]
     exif = Image.Exif()
     exif[0x0112] = 6  # taken with the camera on its side
     Image.fromarray(np.array([[1], [2]], dtype=np.uint8)).save(path, exif=exif)
-    assert image_folder._pixels(path, declared).tolist() == [[[2, 1]]]
+    assert image_folder.pixels(path, declared).tolist() == [[[2, 1]]]
 
 
 def test_bad_files_are_named(pictures: Path) -> None:

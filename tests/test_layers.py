@@ -17,6 +17,7 @@ LAYERS = (
     ("datasets",),
     ("models", "cost"),
     ("training",),
+    ("exported",),
     ("worker", "search_space", "pareto", "samplers"),
     ("pruners", "front_plot"),
     ("trial", "cluster"),
