@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from reprotune import journal, plots, records, results, study, tracking
+from reprotune import journal, notes, plots, records, results, study, tracking
 from reprotune.artifacts import read_json
 from reprotune.params import Params
 from reprotune.progress import Standing, shown
@@ -71,6 +71,7 @@ def _log_whole(parent: tracking.ParentRun, spec: Spec, trials: list[Trial], metr
     parent.log_series(results.series(spec, trials), trials)
     parent.log_metrics({name: value for name, value in metrics.items() if isinstance(value, int | float)})
     parent.log_tags({"n_trials": spec.n_trials, "timeout": spec.timeout, "stopped_by": metrics["stopped_by"]})
+    parent.log_tags({tracking.NOTE: notes.of_study(spec, trials)})
     parent.log_files(folder(spec))
 
 

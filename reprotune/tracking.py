@@ -29,6 +29,13 @@ if TYPE_CHECKING:
 
 _STATUS = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "FAIL": "FAILED"}
 _BATCH = 1000  # metrics that MLflow takes at once
+NOTE = "mlflow.note.content"  # what MLflow shows as a description, in Markdown
+_ABOUT = {
+    "download": "The datasets: a run for each, with its sizes, class balance and samples.",
+    "single_objective": "Studies that maximise validation accuracy: a run each, and nested in it a run for each trial.",
+    "multi_objective": "Studies that also minimise a cost: a run each, and nested in it a run for each trial.",
+    "evaluate": "The winners, trained again on train and valid, on test data; nested, a run for each of them.",
+}
 Point = tuple[str, float, int, int]  # metric, value, step, milliseconds since 1970
 
 
@@ -91,7 +98,7 @@ class ParentRun:
             callback = MLflowCallback(
                 metric_name=list(spec.objectives),
                 create_experiment=False,
-                mlflow_kwargs={"run_name": f"trial {trial.number}", "tags": tags},
+                mlflow_kwargs={"run_name": _name(trial), "tags": tags},
                 tag_trial_user_attrs=False,
             )
         callback(study, trial.optuna)
@@ -181,6 +188,7 @@ def _begun(experiment: str, identity: str, params: Mapping[str, Any]) -> ParentR
     from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT
 
     client, experiment_id = store.experiment(experiment)
+    client.set_experiment_tag(experiment_id, NOTE, _ABOUT.get(experiment, ""))
     mlflow.set_experiment(experiment_id=experiment_id)
     key, name = _key(identity), os.environ.get("DVC_EXP_NAME", "")
     tags = {"key": key, "study": identity[:12], "dvc_experiment": name, MLFLOW_GIT_COMMIT: _git_commit()}
@@ -205,6 +213,11 @@ def curves(spec: "Spec", numbers: Sequence[int]) -> dict[int, list[Epoch]]:
 def _curve(client: "MlflowClient", run_id: str) -> list[Epoch]:
     metrics = (sorted(client.get_metric_history(run_id, name), key=lambda m: m.step) for name in Epoch._fields)
     return [Epoch(*(metric.value for metric in point)) for point in zip(*metrics, strict=True)]
+
+
+def _name(trial: "Trial") -> str:
+    accuracy = "" if trial.result.accuracy is None else f" {trial.result.accuracy:.4f}"
+    return f"trial {trial.number}: {trial.result.state.lower()}{accuracy}"
 
 
 def _key(identity: str) -> str:

@@ -26,7 +26,7 @@ LAYERS = (
     ("spec",),
     ("study",),
     ("results", "tracking", "records", "importances", "parallel_coordinates"),
-    ("plots", "progress"),
+    ("plots", "progress", "notes"),
     ("evaluation", "overview", "session"),
     ("verify",),
 )

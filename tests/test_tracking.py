@@ -60,6 +60,7 @@ def check(repository: Path, declared: Spec, trials: list[Trial]) -> None:
     for trial in trials:
         run, result = nested[trial.number], trial.result
         assert run.info.status == status[result.state]
+        assert run.info.run_name == f"trial {trial.number}: {result.state.lower()} {result.accuracy:.4f}"
         assert run.data.tags["state"] == result.state
         assert run.data.tags["study"] == declared.identity[:12]
         assert run.data.tags["reason"] == result.reason
