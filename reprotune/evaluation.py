@@ -26,6 +26,7 @@ from reprotune.training import fit, new_model, score
 Scores = Mapping[str, list[float]]
 
 FOLDER = Path("results/evaluation")
+REPORT = Path("results/report.html")
 
 
 def winners(params: Params) -> dict[str, Config]:
@@ -117,3 +118,4 @@ def track(params: Params, dataset: StoredDataset) -> None:
             parent.log_config(number, name, config, accuracy | costs)
         parent.log_files(FOLDER)
         parent.log_files(exported.FOLDER, under="model")
+        parent.log_file(REPORT)

@@ -28,7 +28,16 @@ def scatter(axes: "Axes", points: Sequence[Shown]) -> None:
     """The points, a colour and a marker a state."""
     for state in (state for state in COLOURS if any(point.state == state for point in points)):
         x, y = zip(*((point.x, point.accuracy) for point in points if point.state == state), strict=True)
-        axes.scatter(x, y, s=16, linewidth=1, color=COLOURS[state], marker=MARKERS[state], label=state.lower())
+        axes.scatter(
+            x,
+            y,
+            s=16,
+            linewidth=1,
+            color=COLOURS[state],
+            marker=MARKERS[state],
+            label=state.lower(),
+            gid=f"trials-{state}",
+        )
 
 
 def upper_part(accuracies: Sequence[float]) -> tuple[float, float]:

@@ -32,7 +32,9 @@ def main() -> None:
     gained = scores["best"]["test_accuracy"]["mean"] - scores["default"]["test_accuracy"]["mean"]
     print(f"\nOver the untuned default, the search bought {100 * gained:+.2f} points of test accuracy", end=" ")
     print(f"(mean of {score['n']} seeds).")
-    print("Files: results/. Every trial: `make ui` or `mlflow ui`, then http://127.0.0.1:5000")
+    print(
+        "All of it on one page: results/report.html. Every trial: `make ui` or `mlflow ui`, then http://127.0.0.1:5000"
+    )
 
 
 def _short(value: Any) -> str:

@@ -28,7 +28,7 @@ LAYERS = (
     ("results", "tracking", "records", "importances", "parallel_coordinates"),
     ("plots", "progress", "notes"),
     ("evaluation", "overview", "session"),
-    ("verify",),
+    ("verify", "report"),
 )
 ONLY = {
     "mlflow": {"store", "tracking"},

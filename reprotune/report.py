@@ -1,0 +1,106 @@
+"""results/report.html: what was found, on one page that needs no network. Made of the result files alone."""
+
+import base64
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from reprotune.artifacts import read_csv, read_json, read_yaml, replacing
+from reprotune.datasets import StoredDataset
+from reprotune.evaluation import REPORT
+from reprotune.figure import UNITS
+from reprotune.overview import sizes
+from reprotune.params import Params
+
+RESULTS = REPORT.parent
+STUDIES = {"single_objective": "The first study: accuracy", "multi_objective": "The second study: cost and accuracy"}
+FIGURES = {
+    "optimization_history": "Each trial's accuracy in the order of their numbers, and the best so far.",
+    "learning_curves": "Accuracy after each epoch: a line a trial; pruned ones end early.",
+    "pruning": "Epochs trained, and what all trials to their end would have taken.",
+    "importances": "Which hyperparameters decide the result, as shares of all importance.",
+}
+_SVG, _XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
+
+
+def write(params: Params, dataset: StoredDataset) -> None:
+    front = read_yaml(RESULTS / "multi_objective/best_configs.yaml")
+    cost = params.multi_objective.minimize
+    templates = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    page = templates.get_template("report.html.j2").render(
+        dataset=dataset,
+        sizes=sizes(dataset),
+        seed=params.seed,
+        scores=read_json(RESULTS / "evaluation/metrics.json"),
+        winners={"best": read_yaml(RESULTS / "single_objective/best_config.yaml"), **front},
+        cost_unit=UNITS[cost],
+        front=_front(read_csv(RESULTS / "multi_objective/pareto_front.csv")),
+        front_figure=_front_figure(read_csv(RESULTS / "multi_objective/trials.csv"), cost),
+        test_scores=_inline(RESULTS / "evaluation/figures/test_scores.svg"),
+        studies=[_study(name, title) for name, title in STUDIES.items()],
+    )
+    with replacing(REPORT) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+def _study(name: str, title: str) -> Mapping[str, Any]:
+    folder = RESULTS / name
+    return {
+        "title": title,
+        "metrics": read_json(folder / "metrics.json"),
+        "identity": read_json(folder / "study.json")["identity"],
+        "figures": [
+            {"source": _inline(folder / f"figures/{figure}.svg"), "text": text} for figure, text in FIGURES.items()
+        ],
+    }
+
+
+def _inline(figure: Path) -> str:
+    return f"data:image/svg+xml;base64,{base64.b64encode(figure.read_bytes()).decode()}"
+
+
+def _front(rows: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
+    """Without the hyperparameters that are the same in all rows."""
+    same = {name for name in rows[0] if name.startswith("params.") and len({row[name] for row in rows}) == 1}
+    return [_short({name: cell for name, cell in row.items() if name not in same}) for row in rows]
+
+
+def _short(row: Mapping[str, str]) -> dict[str, str]:
+    """The row as a person reads it: params under their own names, and floats of four digits."""
+    return {name.removeprefix("params."): _rounded(cell) for name, cell in row.items()}
+
+
+def _rounded(cell: str) -> str:
+    return f"{float(cell):.4g}" if "." in cell or "e-" in cell else cell
+
+
+def _front_figure(trials: Sequence[Mapping[str, str]], cost: str) -> Markup:
+    """The study's figure of the front, with each trial's config where the mouse is."""
+    ET.register_namespace("", _SVG)
+    ET.register_namespace("xlink", _XLINK)  # the prefix that HTML knows
+    figure = ET.parse(RESULTS / "multi_objective/figures/pareto_front.svg").getroot()  # noqa: S314
+    for state in ("COMPLETE", "PRUNED", "FAIL"):
+        shown = [trial for trial in trials if trial["state"] == state and trial["accuracy"]]
+        for point, trial in zip(_points(figure, state), shown, strict=True):
+            ET.SubElement(point, f"{{{_SVG}}}title").text = _told(trial, cost)
+    figure.set("role", "img")
+    figure.set("aria-label", "Pareto front among all trials of the second study; the table below holds its points.")
+    return Markup(ET.tostring(figure, encoding="unicode"))  # noqa: S704
+
+
+def _points(figure: ET.Element, state: str) -> Iterator[ET.Element]:
+    for group in figure.iter(f"{{{_SVG}}}g"):
+        if group.get("id") == f"trials-{state}":
+            yield from group.iter(f"{{{_SVG}}}use")
+
+
+def _told(trial: Mapping[str, str], cost: str) -> str:
+    params = (f"{name} {cell}" for name, cell in _short(trial).items() if f"params.{name}" in trial and cell)
+    head = f"trial {trial['number']}: {trial['state'].lower()}, accuracy {float(trial['accuracy']):.4f}"
+    return f"{head}, {int(trial[cost]):,} {cost}\n{', '.join(params)}"

@@ -1,0 +1,69 @@
+"""results/report.html: one page without a network, which says what the result files say."""
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from conftest import InlineExecutor, make_params
+
+from reprotune import evaluation, report, session
+from reprotune import spec as specs
+from reprotune.artifacts import read_csv, read_json, read_yaml
+from reprotune.datasets import StoredDataset
+
+
+class Page(HTMLParser):
+    """Its elements: (tag, attributes), and the text of each kind."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: dict[str, list[str]] = {}
+        self._tag = ""
+        self.feed(source)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        self._tag = tag
+
+    def handle_endtag(self, tag: str) -> None:
+        self._tag = ""
+
+    def handle_data(self, data: str) -> None:
+        self.texts.setdefault(self._tag, []).append(data)
+
+
+@pytest.fixture
+def source(dataset: StoredDataset, repository: Path) -> str:
+    params = make_params(evaluate__seeds=2, training__epochs=2)
+    for name in ("single_objective", "multi_objective"):
+        session.conduct(specs.of(params, name, dataset), params, InlineExecutor(), anew=False)
+    configs = evaluation.winners(params)
+    scores, _ = evaluation.test_scores(configs, dataset, params, InlineExecutor())
+    summary = evaluation.summarize(configs, scores, dataset)
+    evaluation.write(scores, summary)
+    evaluation.draw(summary, params.multi_objective.minimize)
+    report.write(params, dataset)
+    first = evaluation.REPORT.read_bytes()
+    report.write(params, dataset)
+    assert evaluation.REPORT.read_bytes() == first
+    return first.decode()
+
+
+def test_the_report(source: str) -> None:
+    page = Page(source)
+    assert not re.findall(r"""(?:src|href|url)\s*[=(]\s*["']?(?:https?:)?//""", source)  # it loads nothing
+    assert page.elements.count(("html", {"lang": "en"})) == 1
+    assert all(attributes.get("alt") for tag, attributes in page.elements if tag == "img")
+
+    score = read_json(evaluation.FOLDER / "metrics.json")["best"]["test_accuracy"]
+    assert f"{score['mean']:.4f} ± {score['std']:.4f}" in page.texts["strong"]
+    best = read_yaml(Path("results/single_objective/best_config.yaml"))
+    assert f"{best['accuracy']:.4f}" in page.texts["td"]
+
+    trials = [row for row in read_csv(Path("results/multi_objective/trials.csv")) if row["accuracy"]]
+    shown = sorted(text.partition(":")[0] for text in page.texts["title"][1:])  # the first is the page's own
+    assert shown == sorted(f"trial {row['number']}" for row in trials)
+    front = read_csv(Path("results/multi_objective/pareto_front.csv"))
+    assert {row["number"] for row in front} <= set(page.texts["th"])
