@@ -23,7 +23,7 @@ from benchmarks import studies
 from reprotune import results
 from reprotune.artifacts import replacing
 from reprotune.pareto import ParetoPruner, Point, hypervolume
-from reprotune.pruners import PRUNERS, Judge, Past
+from reprotune.pruners import PRUNERS, Judge, Past, frozen
 
 RECORDED = Path(__file__).with_name("curves.csv.gz")
 
@@ -81,7 +81,7 @@ def replay(name: str, recorded: Recorded, window: int) -> tuple[float, float]:
         told = past[: max(0, number - window + 1)]
         compared = [other for other in told if RULES[name].compared(other.cost or 0.0, cost)]
         epochs = len(accuracies)
-        judge = Judge(name, compared, number, cost, epochs)
+        judge = Judge(name, frozen(compared), number, cost, epochs)
         judged = enumerate(accuracies[:-1], start=1)
         ended = next((epoch for epoch, accuracy in judged if judge.should_prune(epoch, accuracy)), epochs)
         past.append(Past("COMPLETE" if ended == epochs else "PRUNED", accuracies[:ended], cost, {}))

@@ -16,6 +16,7 @@ from reprotune import datasets, journal, params, spec, study
 from reprotune.cluster import Cluster
 from reprotune.cost import Cost
 from reprotune.curve import Epoch
+from reprotune.pruners import Memory
 from reprotune.trial import Result, Task
 
 EPOCHS = 10
@@ -74,7 +75,7 @@ def main() -> None:
     for workers in (1, 4, 16, 64):
         at = LocalCluster(n_workers=1, threads_per_worker=workers, host="127.0.0.1", dashboard_address="127.0.0.1:0")
         with at, Client(at) as client, Cluster(client) as pool:
-            pool.submit(sleep, 0.0, study.task(declared, 0, {}, [])).result()  # imports what it needs
+            pool.submit(sleep, 0.0, study.task(declared, 0, {}, Memory())).result()  # imports what it needs
             for seconds in (0.25, 1.0, 4.0):
                 for window in (workers, 2 * workers):
                     n_trials = max(2 * window, int(limit * min(workers / seconds, 25)))

@@ -12,7 +12,7 @@ from reprotune.artifacts import read_csv
 from reprotune.cost import Cost
 from reprotune.curve import Epoch
 from reprotune.models import Config
-from reprotune.pruners import Judge
+from reprotune.pruners import Judge, Memory
 from reprotune.search_space import parse, suggest
 from reprotune.spec import Spec
 from reprotune.study import Trial, as_past, task
@@ -53,14 +53,15 @@ def _frozen(spec: Spec, number: int, config: Config, result: Result) -> FrozenTr
 
 def with_attrs(spec: Spec, trials: list[Trial]) -> list[Result]:
     """The results with what the pruner noted about each trial, which it would note again."""
-    results: list[Result] = []
+    results, memory = list[Result](), Memory()
     for trial in trials:
-        known = task(spec, trial.number, trial.config, [as_past(spec, result) for result in results])
+        told = task(spec, trial.number, trial.config, memory).told
         cost, epochs = as_past(spec, trial.result).cost, trial.config["epochs"]
-        judge = Judge(spec.pruner, known.past, trial.number, cost, epochs)
+        judge = Judge(spec.pruner, told.frozen(), trial.number, cost, epochs)
         for epoch, point in enumerate(trial.result.curve, start=1):
             judge.should_prune(epoch, point.valid_accuracy)
         results.append(replace(trial.result, attrs=judge.attrs))
+        memory.append(as_past(spec, results[-1]))
     return results
 
 

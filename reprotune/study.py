@@ -6,7 +6,7 @@ always run from its first trial: what its journal already holds is replayed, and
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from itertools import takewhile
@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from reprotune.journal import Journal
 from reprotune.models import Config
 from reprotune.pool import WorkerDied
-from reprotune.pruners import Past
+from reprotune.pruners import Memory, Past, Told
 from reprotune.samplers import SAMPLERS
 from reprotune.search_space import suggest
 from reprotune.spec import Spec, seeds
@@ -65,12 +65,12 @@ def _told(trial: FrozenTrial, result: Result) -> Trial:
     return Trial(trial.number, trial.params, result, trial.user_attrs["told"]["elapsed"], trial)
 
 
-def task(spec: Spec, number: int, config: Config, past: Sequence[Past]) -> Task:
-    """What a worker needs for trial `number`. past: of the trials told when it was asked, which are the first ones."""
-    known = () if spec.pruner == "none" else tuple(past[: max(0, number - spec.window + 1)])
+def task(spec: Spec, number: int, config: Config, memory: Memory) -> Task:
+    """What a worker needs for trial `number`. memory: of the trials told when it was asked, or of more."""
+    told = Told() if spec.pruner == "none" else memory.first(max(0, number - spec.window + 1))
     training_seed, dataset = seeds(spec.seed, number)[1], spec.dataset
     return Task(
-        number, config, training_seed, dataset.folder, dataset.digest, spec.device, spec.cost, spec.pruner, known
+        number, config, training_seed, dataset.folder, dataset.digest, spec.device, spec.cost, spec.pruner, told
     )
 
 
@@ -87,7 +87,7 @@ class _Window:
         self._started = time.monotonic() - journal.elapsed
         self._storage = InMemoryStorage()
         self._study = optuna.create_study(storage=self._storage, directions=spec.directions)
-        self._past: list[Past] = []
+        self._memory = Memory()
         self._futures: dict[int, Future[Result]] = {}
 
     def ask(self, number: int) -> bool:
@@ -101,7 +101,8 @@ class _Window:
             self._propose(number)
         trial = self._journal.trials[number]
         if not trial.state.is_finished():
-            self._futures[number] = self._executor.submit(run_trial, task(self._spec, number, trial.params, self._past))
+            work = task(self._spec, number, trial.params, self._memory)
+            self._futures[number] = self._executor.submit(run_trial, work)
         return True
 
     def _propose(self, number: int) -> None:
@@ -120,7 +121,7 @@ class _Window:
         told = Journal.result(trial)
         assert told is not None
         self._tell_sampler(number, told)
-        self._past.append(as_past(self._spec, told))
+        self._memory.append(as_past(self._spec, told))
         return _told(trial, told)
 
     def _await(self, future: Future[Result]) -> Result:

@@ -10,7 +10,7 @@ from reprotune.curve import Epoch
 from reprotune.datasets import open_dataset
 from reprotune.errors import line
 from reprotune.models import Config
-from reprotune.pruners import Judge, Past
+from reprotune.pruners import Judge, Told
 from reprotune.training import learning_curve, new_model
 
 State = Literal["COMPLETE", "PRUNED", "FAIL"]
@@ -28,7 +28,7 @@ class Task:
     device: str
     minimize: str | None  # the cost that is an objective: flops, parameters
     pruner: str
-    past: tuple[Past, ...]
+    told: Told
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def run_trial(task: Task) -> Result:
         model = new_model(task.config, dataset.inputs, task.seed)
         cost = measure(model, dataset.shape)
         paid = getattr(cost, task.minimize) if task.minimize else None
-        judge = Judge(task.pruner, task.past, task.number, paid, task.config["epochs"])
+        judge = Judge(task.pruner, task.told.frozen(), task.number, paid, task.config["epochs"])
         for epoch, point in enumerate(learning_curve(model, task.config, train, valid, task.seed), start=1):
             curve.append(point)
             # A trial that has reached its last epoch is complete: nothing would be saved.

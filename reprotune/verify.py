@@ -6,6 +6,7 @@ from concurrent.futures import Executor
 from reprotune import bits, records
 from reprotune.artifacts import read_json
 from reprotune.curve import Epoch
+from reprotune.pruners import Memory
 from reprotune.session import folder
 from reprotune.spec import Spec
 from reprotune.study import as_past, task
@@ -23,8 +24,10 @@ def differences(
     """
     trials = records.read(folder(spec), spec)
     recorded = records.with_attrs(spec, trials)
-    past = [as_past(spec, result) for result in recorded]
-    futures = {n: executor.submit(run_trial, task(spec, n, trials[n].config, past)) for n in numbers}
+    memory = Memory()
+    for result in recorded:
+        memory.append(as_past(spec, result))
+    futures = {n: executor.submit(run_trial, task(spec, n, trials[n].config, memory)) for n in numbers}
     for number, future in futures.items():
         found = future.result()
         line = _difference(found, recorded[number])

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reprotune import pareto
-from reprotune.pruners import PRUNERS, Judge, Past
+from reprotune.pruners import PRUNERS, Judge, Past, frozen
 
 points = st.lists(
     st.tuples(st.integers(1, 20).map(float), st.integers(0, 10).map(lambda tenths: tenths / 10)),
@@ -65,7 +65,7 @@ def pruned_after(trial: Past, past: Sequence[Past], margin: float = 0.0) -> int 
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(PRUNERS, "pareto", lambda: pareto.ParetoPruner(margin))
         epochs = len(trial.accuracies)
-        judge = Judge("pareto", past, len(past), trial.cost, epochs)
+        judge = Judge("pareto", frozen(past), len(past), trial.cost, epochs)
         return next((e for e in range(1, epochs) if judge.should_prune(e, trial.accuracies[e - 1])), None)
 
 

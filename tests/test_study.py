@@ -16,7 +16,7 @@ from reprotune import bits, journal, study
 from reprotune import spec as specs
 from reprotune.datasets import StoredDataset
 from reprotune.errors import Refused
-from reprotune.pruners import ONE_OBJECTIVE, SEVERAL_OBJECTIVES
+from reprotune.pruners import ONE_OBJECTIVE, SEVERAL_OBJECTIVES, Memory
 from reprotune.samplers import SAMPLERS, SINGLE_OBJECTIVE_ONLY
 from reprotune.spec import Spec
 from reprotune.trial import Result, Task, run_trial
@@ -105,7 +105,7 @@ def test_an_ask_sees_the_trials_up_to_its_window_and_no_others(dataset: StoredDa
 
     class Spy(InlineExecutor):
         def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
-            seen.append(len(args[0].past))
+            seen.append(len(args[0].told.frozen()))
             return super().submit(fn, *args, **kwargs)
 
     run(replace(spec(dataset), window=4, n_trials=8), tmp_path, Spy())
@@ -273,7 +273,7 @@ def test_the_device_is_resolved_into_the_study(
     monkeypatch.setattr("torch.cuda.is_available", lambda: gpu)
     monkeypatch.setattr("torch.cuda.get_device_name", lambda device: "GPU of a test")
     declared = specs.of(make_params(training__device=chosen), "single_objective", dataset)
-    assert declared.device == study.task(declared, 0, {}, []).device == device
+    assert declared.device == study.task(declared, 0, {}, Memory()).device == device
     assert bits.arithmetic(declared.device)["device"] == ("GPU of a test" if device == "cuda" else "cpu")
     assert (declared.identity == spec(dataset).identity) == (device == "cpu")
 
