@@ -2,9 +2,11 @@
 
 A space names every hyperparameter that its models can have: what `search_space` in params.yaml does not
 mention takes its value from the sections `model` and `training`, which together are the default config.
+What a model has once a layer is declared for all of its layers, as `width`, or for one of them, as `width_1`.
 """
 
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import product
@@ -100,7 +102,9 @@ def _resolve(space: Space, choose: Callable[[str, Declared], Any]) -> Config:
     model = MODELS[config["model"]]
     config |= {name: choose(name, space[name]) for name in (model.layers, *model.per_model)}
     for layer in range(1, config[model.layers] + 1):
-        config |= {f"{name}_{layer}": choose(f"{name}_{layer}", space[name]) for name in model.per_layer}
+        for name in model.per_layer:
+            own = f"{name}_{layer}"
+            config[own] = choose(own, space.get(own, space[name]))
     config |= {name: choose(name, space[name]) for name in HYPERPARAMETERS}
     return config | {name: choose(name, space[name]) for name in OPTIMIZERS[config["optimizer"]].own}
 
@@ -139,16 +143,23 @@ def _admits(declared: Declared, value: Any) -> bool:
 def _check(space: Space, key: Callable[[str], str]) -> None:
     """Raise ParamsError unless every choice and every end of a range is legal, and nothing is missing."""
     for name, declared in space.items():
-        if name not in _LEGAL:
+        known = name if name in _LEGAL else _of_all_layers(name)
+        if known not in _LEGAL:
             raise ParamsError(key(name), declared, f"unknown hyperparameter; known: {', '.join(_LEGAL)}")
         for value in values(declared):
             try:
-                TypeAdapter(_LEGAL[name]).validate_python(value, strict=True)
+                TypeAdapter(_LEGAL[known]).validate_python(value, strict=True)
             except ValidationError as error:
                 raise ParamsError(key(name), value, _allowed(error)) from None
     for name in _needed(space):
         if name not in space:
             raise ParamsError(key(name), None, "is missing, here and in the sections model and training")
+
+
+def _of_all_layers(name: str) -> str | None:
+    """The hyperparameter of which this is one layer's: width_1 → width."""
+    found = re.fullmatch(r"(\w+)_[1-9]\d*", name)
+    return found[1] if found and any(found[1] in model.per_layer for model in MODELS.values()) else None
 
 
 def _needed(space: Space) -> Iterator[str]:

@@ -55,7 +55,7 @@ HYPERPARAMETERS: Mapping[str, Any] = {
     **{name: augmentation.legal for name, augmentation in AUGMENTATIONS.items()},
 }
 
-_VALID_BATCH = 4096  # bounds the memory of a validation pass
+_VALID_BATCH = 1024  # bounds the memory of a validation pass
 
 
 class Diverged(ArithmeticError):

@@ -78,6 +78,10 @@ REFUSED = [
     ("single_objective.search_space.device", "cuda", "unknown hyperparameter; known: model"),
     ("single_objective.search_space.kernel", {"type": "int", "low": 3, "high": 7}, "kernel = 4: should be 1, 3"),
     ("single_objective.search_space.kernel", {"type": "int", "low": 2, "high": 8, "step": 2}, "kernel = 2: should be"),
+    ("single_objective.search_space.width_1", 0, "width_1 = 0: should be greater"),
+    ("single_objective.search_space.width_0", 8, "unknown hyperparameter; known: model"),
+    ("single_objective.search_space.lr_1", 0.1, "unknown hyperparameter; known: model"),
+    ("model.channels_2", 1.5, "model.channels_2 = 1.5: should be a valid integer"),
     ("single_objective.search_space.speed", 3, "unknown hyperparameter; known: model"),
 ]
 

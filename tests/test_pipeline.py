@@ -1,5 +1,6 @@
 """The real `dvc repro` in a clone: what a user runs, and what the user finds."""
 
+import json
 import shutil
 import sys
 from collections import Counter
@@ -53,6 +54,13 @@ def test_mlflow_has_a_run_a_trial(clone: Clone) -> None:
         assert clone.statuses(name)[0] == Counter(status[row["state"]] for row in rows)
     assert sum(clone.statuses("evaluate")[0].values()) == 5
     assert clone.statuses("download") == [Counter()]
+
+
+def test_the_notebook_runs(clone: Clone) -> None:
+    cells = json.loads((clone.path / "notebooks/explore.ipynb").read_text(encoding="utf-8"))["cells"]
+    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    counts = clone.run("python", "-c", "\n".join([*code, "print(len(trials), len(newest), len(scores))"]))
+    assert counts.splitlines()[-1] == f"{TRIALS} {TRIALS} {5 * 2}"
 
 
 def test_the_same_bytes_from_nothing_with_another_number_of_workers(clone: Clone) -> None:

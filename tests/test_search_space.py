@@ -82,6 +82,18 @@ def test_largest_is_the_highest_of_everything() -> None:
     assert (cnn["blocks"], cnn["channels_2"]) == (2, 5)
 
 
+def test_one_layer_can_have_a_declaration_of_its_own() -> None:
+    first = IntRange(type="int", low=20, high=30)
+    space = search_space.complete(make_params(), {**BOTH, "width_1": first, "dropout_3": 0.1}, "single_objective")
+    configs = [config for config in suggested(space, 60) if config["model"] == "mlp"]
+    assert {config["width_1"] for config in configs} <= set(range(20, 31))
+    assert {config[f"width_{n}"] for config in configs for n in (2, 3) if n <= config["layers"]} == {4, 6, 8}
+    assert {(config["dropout_2"], config["dropout_3"]) for config in configs if config["layers"] == 3} == {(0.2, 0.1)}
+    assert all(search_space.contains(space, config) for config in configs)
+    mlp, _ = search_space.largest(space)
+    assert (mlp["width_1"], mlp["width_2"]) == (30, 8)
+
+
 def test_an_optimizers_own_hyperparameters_are_suggested_with_it_alone() -> None:
     momentum = FloatRange(type="float", low=0.5, high=0.9)
     optimizer = Categorical(type="categorical", choices=tuple(OPTIMIZERS))
