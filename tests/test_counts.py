@@ -1,0 +1,92 @@
+"""What a trial costs, in counts that no other machine changes: a step too many shows here before it is felt."""
+
+import pickle
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import make_params
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+from test_tracking import track
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from reprotune import study
+from reprotune import spec as specs
+from reprotune.datasets import Split, StoredDataset
+from reprotune.pruners import Memory, Past
+from reprotune.search_space import default_config
+from reprotune.training import fit, new_model
+
+
+class Operators(TorchDispatchMode):
+    count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.count += 1
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize(("optimizer", "most"), [("Adam", 73), ("RMSprop", 78), ("SGD", 72)])
+def test_operators_of_a_training_step(dataset: StoredDataset, optimizer: str, most: int) -> None:
+    """Two hidden layers with dropout, nothing augmented."""
+    config = {**default_config(make_params()), "optimizer": optimizer, "momentum": 0.0, "batch_size": 16, "epochs": 1}
+    images, labels = dataset.load("train")
+
+    def operators(steps: int) -> int:
+        with Operators() as operators:
+            list(
+                fit(new_model(config, dataset.inputs, 0), config, Split(images[: 16 * steps], labels[: 16 * steps]), 0)
+            )
+        return operators.count
+
+    assert (operators(9) - operators(1)) / 8 <= most
+
+
+@contextmanager
+def counted() -> Iterator[dict[str, int]]:
+    """SQL statements and transactions of this process, while this lasts."""
+    counts = {"statements": 0, "transactions": 0}
+
+    def statement(*_: Any) -> None:
+        counts["statements"] += 1
+
+    def transaction(*_: Any) -> None:
+        counts["transactions"] += 1
+
+    listeners: list[tuple[str, Callable[..., None]]] = [("before_cursor_execute", statement), ("commit", transaction)]
+    for name, listener in listeners:
+        event.listen(Engine, name, listener)
+    yield counts
+    for name, listener in listeners:
+        event.remove(Engine, name, listener)
+
+
+def test_transactions_of_a_trial(repository: Path, dataset: StoredDataset) -> None:
+    def count(n_trials: int) -> dict[str, int]:
+        declared = specs.of(
+            make_params(single_objective__n_trials=n_trials, single_objective__pruner="none"),
+            "single_objective",
+            dataset,
+        )
+        with counted() as counts:
+            track(declared, repository)
+        (repository / declared.journal).unlink()
+        return counts
+
+    count(1)
+    few, many = count(2), count(10)
+    assert (many["transactions"] - few["transactions"]) / 8 <= 12.5
+    assert (many["statements"] - few["statements"]) / 8 <= 70
+
+
+def test_bytes_sent_for_a_trial(dataset: StoredDataset) -> None:
+    """To a worker whose pruner compares with 1,000 trials of 10 epochs: the curves, and little else."""
+    declared = specs.of(make_params(), "multi_objective", dataset)
+    memory = Memory()
+    for number in range(1000):
+        memory.append(Past("COMPLETE", tuple(1 / (number + epoch + 2) for epoch in range(10)), 1234, {}))
+    sent = len(pickle.dumps(study.task(declared, 1000, default_config(make_params()), memory)))
+    assert sent <= 242_000
