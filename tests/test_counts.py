@@ -13,16 +13,16 @@ from sqlalchemy.engine import Engine
 from test_tracking import track
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from reprotune import study
 from reprotune import spec as specs
+from reprotune import study
 from reprotune.datasets import Split, StoredDataset
 from reprotune.pruners import Memory, Past
 from reprotune.search_space import default_config
 from reprotune.training import fit, new_model
 
 
-class Operators(TorchDispatchMode):
-    count = 0
+class Operators(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    count: int = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         self.count += 1
@@ -36,11 +36,10 @@ def test_operators_of_a_training_step(dataset: StoredDataset, optimizer: str, mo
     images, labels = dataset.load("train")
 
     def operators(steps: int) -> int:
-        with Operators() as operators:
-            list(
-                fit(new_model(config, dataset.inputs, 0), config, Split(images[: 16 * steps], labels[: 16 * steps]), 0)
-            )
-        return operators.count
+        part = Split(images[: 16 * steps], labels[: 16 * steps])
+        with Operators() as counter:  # type: ignore[no-untyped-call]
+            list(fit(new_model(config, dataset.inputs, 0), config, part, 0))
+        return int(counter.count)
 
     assert (operators(9) - operators(1)) / 8 <= most
 
