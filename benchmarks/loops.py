@@ -3,13 +3,13 @@
     python -m benchmarks.loops usual|skilled|products CONFIGS.json DATASET_FOLDER
 
 prints the seconds that all of them took, without imports and reading. It imports nothing of reprotune, which would
-hold the libraries to its kernels and threads.
+hold the libraries to its kernels and threads. A loop yields the accuracy on valid after each epoch.
 """
 
 import json
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -58,14 +58,13 @@ def model_of(config: Config, train: Split) -> nn.Module:
     return nn.Sequential(*parts, nn.Linear(*last))
 
 
-def usual(config: Config, train: Split, valid: Split) -> float:
-    """As Optuna's PyTorch example does it: DataLoaders, and PyTorch's own defaults. The last accuracy on valid."""
+def usual(config: Config, train: Split, valid: Split) -> Iterator[float]:
+    """As Optuna's PyTorch example does it: DataLoaders, and PyTorch's own defaults."""
     model = model_of(config, train)
     optimizer = getattr(torch.optim, config["optimizer"])(model.parameters(), lr=config["lr"])
     loader, valid_loader = (
         DataLoader(Images(split), batch_size=config["batch_size"], shuffle=True) for split in (train, valid)
     )
-    correct = 0
     for _ in range(config["epochs"]):
         model.train()
         for images, labels in loader:
@@ -77,17 +76,16 @@ def usual(config: Config, train: Split, valid: Split) -> float:
         with torch.no_grad():
             for images, labels in valid_loader:
                 correct += int((model(images).argmax(dim=1) == labels).sum())
-    return correct / len(valid.labels)
+        yield correct / len(valid.labels)
 
 
-def skilled(config: Config, train: Split, valid: Split) -> float:
-    """Tensors in memory, index_select, fused optimizers, valid in one pass, one thread. The last accuracy on valid."""
+def skilled(config: Config, train: Split, valid: Split) -> Iterator[float]:
+    """Tensors in memory, index_select, fused optimizers, valid in one pass, one thread."""
     torch.set_num_threads(1)
     images, valid_images = train.images.float() / 255, valid.images.float() / 255
     model = model_of(config, train)
     fused = {"foreach": True} if config["optimizer"] == "RMSprop" else {"fused": True}
     optimizer = getattr(torch.optim, config["optimizer"])(model.parameters(), lr=config["lr"], **fused)
-    correct = 0
     for _ in range(config["epochs"]):
         model.train()
         for batch in torch.split(torch.randperm(len(images)), config["batch_size"]):
@@ -98,11 +96,11 @@ def skilled(config: Config, train: Split, valid: Split) -> float:
         model.eval()
         with torch.inference_mode():
             correct = int((model(valid_images).argmax(dim=1) == valid.labels).sum())
-    return correct / len(valid.labels)
+        yield correct / len(valid.labels)
 
 
-def products(config: Config, train: Split, valid: Split) -> None:
-    """The matrix products alone, of the same shapes, forward and backward, one thread."""
+def products(config: Config, train: Split, valid: Split) -> Iterator[float]:
+    """The matrix products alone, of the same shapes, forward and backward, one thread. They learn nothing."""
     torch.set_num_threads(1)
     shapes = list(pairwise(sizes(config, train)))
     weights = [torch.rand(width, features) for features, width in shapes]
@@ -119,22 +117,28 @@ def products(config: Config, train: Split, valid: Split) -> None:
                     torch.mm(after, weight)  # the gradient of what the layer was given
         for layer, weight in enumerate(weights):
             torch.mm(values[layer][: len(valid.labels)], weight.T)
+        yield 0.0
 
 
-LOOPS: dict[str, Callable[[Config, Split, Split], object]] = {"usual": usual, "skilled": skilled, "products": products}
+def read(folder: Path, name: str) -> Split:
+    return Split(*(torch.from_numpy(np.load(folder / f"{name}_{kind}.npy")) for kind in Split._fields))
+
+
+LOOPS: dict[str, Callable[[Config, Split, Split], Iterator[float]]] = {
+    "usual": usual,
+    "skilled": skilled,
+    "products": products,
+}
 
 
 def main() -> None:
     name, configs, folder = sys.argv[1:]
-    train, valid = (
-        Split(*(torch.from_numpy(np.load(Path(folder) / f"{split}_{kind}.npy")) for kind in Split._fields))
-        for split in ("train", "valid")
-    )
+    train, valid = (read(Path(folder), split) for split in ("train", "valid"))
     first, *rest = json.loads(Path(configs).read_text(encoding="utf-8"))
-    LOOPS[name]({**first, "epochs": 1}, train, valid)  # imports what torch imports late
+    list(LOOPS[name]({**first, "epochs": 1}, train, valid))  # imports what torch imports late
     started = time.perf_counter()
     for config in (first, *rest):
-        LOOPS[name](config, train, valid)
+        list(LOOPS[name](config, train, valid))
     print(time.perf_counter() - started)
 
 

@@ -4,7 +4,8 @@
     python -m benchmarks.speed --quick   # a minute, to see that it runs
 
 The protocol of Optuna's PyTorch example, on the digits that come along and, where it is installed, on Fashion-MNIST:
-10 epochs of batches of 128, nothing pruned. Every round runs each contestant once, on the same configs.
+10 epochs of batches of 128, nothing pruned. Every round runs each contestant once, on the same configs; Ray Tune too,
+where it is installed (`pip install "ray[tune]"`).
 """
 
 import argparse
@@ -16,6 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -36,14 +38,15 @@ PARTS = ("start and the rest", "ask", "journal", "MLflow", "result files and fig
 
 
 class Workplace:
-    """A folder in which stages run, of a study in which nothing is pruned and nothing is learned from other trials."""
+    """A folder in which stages run, by the protocol of Optuna's example. study: its sampler and pruner."""
 
-    def __init__(self, folder: Path, dataset: str, n_trials: int) -> None:
+    def __init__(self, folder: Path, dataset: str, n_trials: int, seed: int = 0, **study: str) -> None:
         self.folder, self.data = folder, folder / "data" / dataset
         yaml = YAML()
         content = yaml.load(ROOT / "presets/exercise.yaml")
+        content["seed"] = seed
         content["data"] |= {"dataset": dataset, **DATASETS[dataset]}
-        content["single_objective"] |= {"sampler": "random", "pruner": "none", "n_trials": n_trials, "timeout": None}
+        content["single_objective"] |= {"n_trials": n_trials, "timeout": None, **study}
         yaml.dump(content, folder / params.PATH)
         self.run("stages.download")
 
@@ -66,13 +69,16 @@ class Workplace:
     def stage(self, workers: int) -> "Stage":
         """The first study from nothing, with all that it promises."""
         self.begin_anew(workers)
-        command, started = [sys.executable, "-m", "stages.single_objective"], time.perf_counter()
-        with subprocess.Popen(
-            command, cwd=self.folder, env=_environment(), stdout=subprocess.PIPE, text=True
-        ) as process:
+        started = time.perf_counter()
+        with self.started() as process:
             assert process.stdout is not None
             ends = [time.perf_counter() - started for line in process.stdout if line.startswith("[")]
         return Stage(time.perf_counter() - started, ends[0])
+
+    def started(self) -> "subprocess.Popen[str]":
+        """The first study's stage, a line a trial."""
+        command = [sys.executable, "-m", "stages.single_objective"]
+        return subprocess.Popen(command, cwd=self.folder, env=_environment(), stdout=subprocess.PIPE, text=True)
 
     def breakdown(self, workers: int) -> dict[str, Any]:
         self.begin_anew(workers)
@@ -86,11 +92,12 @@ class Workplace:
         path.write_text(json.dumps([dict(trial.config) for trial in trials]), encoding="utf-8")
         return path
 
-    def loop(self, name: str, side_by_side: int = 1) -> float:
-        """Seconds that the study's configs take `benchmarks.loops`, in each of so many processes at once; the mean."""
-        command = [sys.executable, "-m", "benchmarks.loops", name, str(self.write_configs()), str(self.data)]
+    def loop(self, name: str, side_by_side: int = 1, module: str = "benchmarks.loops") -> float:
+        """Seconds that the study's configs take the module's loop, in each of so many processes at once; the mean."""
+        command = [sys.executable, "-m", module, name, str(self.write_configs()), str(self.data)]
         processes = [
-            subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(side_by_side)
+            subprocess.Popen(command, cwd=ROOT, env=_environment(), stdout=subprocess.PIPE, text=True)
+            for _ in range(side_by_side)
         ]
         return statistics.fmean(float(process.communicate()[0]) for process in processes) / side_by_side
 
@@ -117,6 +124,10 @@ def measure(place: Workplace, rounds: int) -> tuple[dict[str, list[float]], list
         found.setdefault("skilled loop", []).append(place.loop("skilled"))
         found.setdefault("skilled loop, two side by side", []).append(place.loop("skilled", side_by_side=2))
         found.setdefault("matrix products alone", []).append(place.loop("products"))
+        if find_spec("ray"):
+            for loop in ("usual", "skilled"):
+                seconds = place.loop(loop, module="benchmarks.ray_tune")
+                found.setdefault(f"Ray Tune with MLflow, {loop} loop", []).append(seconds)
     return found, firsts
 
 
@@ -156,7 +167,8 @@ def main() -> None:
     n_trials, rounds = (3, 1) if arguments.quick else (arguments.trials, arguments.rounds)
     for dataset in datasets:
         with TemporaryDirectory() as folder:
-            report(Workplace(Path(folder), dataset, n_trials), n_trials, rounds)
+            place = Workplace(Path(folder), dataset, n_trials, sampler="random", pruner="none")
+            report(place, n_trials, rounds)
 
 
 if __name__ == "__main__":
