@@ -7,6 +7,7 @@ prints the best accuracy of 100 trials, TPE and median pruner. Like `benchmarks.
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import optuna
 
@@ -15,7 +16,7 @@ from benchmarks.loops import Config, read, usual
 
 def suggested(trial: optuna.Trial) -> Config:
     layers = trial.suggest_int("layers", 1, 3)
-    config = {"layers": layers, "batch_size": 128, "epochs": 10}
+    config: dict[str, Any] = {"layers": layers, "batch_size": 128, "epochs": 10}
     for layer in range(1, layers + 1):
         config[f"width_{layer}"] = trial.suggest_int(f"width_{layer}", 4, 128)
         config[f"dropout_{layer}"] = trial.suggest_float(f"dropout_{layer}", 0.2, 0.5)
