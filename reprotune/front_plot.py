@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reprotune import pareto
-from reprotune.figure import GREEN, UNITS, VERMILION, Shown, save, scatter, upper_part
+from reprotune.figure import GREEN, UNITS, VERMILION, Shown, label_costs, save, scatter, upper_part
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.axis import Axis
 
 
 def draw_front(axes: "Axes", cost: str, points: Sequence[Shown]) -> None:
@@ -22,16 +21,7 @@ def draw_front(axes: "Axes", cost: str, points: Sequence[Shown]) -> None:
     low, high = upper_part([point.accuracy for point in points])
     axes.set(title="Pareto front", xlabel=UNITS[cost], xscale="log", ylabel=UNITS["accuracy"])
     axes.set_ylim(min(low, front[0][1] - 0.02), high)
-    _label_costs(axes.xaxis, wide=max(point.x for point in points) > 1000 * min(point.x for point in points))
-
-
-def _label_costs(axis: "Axis", wide: bool) -> None:
-    """20k, 50k, 100k, … : what fits beside each other at half width."""
-    from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
-
-    axis.set_major_locator(LogLocator(subs=(1,) if wide else (1, 2, 5)))
-    axis.set_major_formatter(EngFormatter(sep=""))
-    axis.set_minor_formatter(NullFormatter())
+    label_costs(axes.xaxis, wide=max(point.x for point in points) > 1000 * min(point.x for point in points))
 
 
 def write_test_scores(path: Path, cost: str, points: Sequence[Shown], summary: Mapping[str, Any]) -> None:
