@@ -23,7 +23,7 @@ DISPATCH = {
     "OPENBLAS_NUM_THREADS": "1",
     "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # cuBLAS repeats its bits in a workspace of fixed size only
 }
-LIBRARIES = ("cmaes", "numpy", "optuna", "scipy", "thop", "torch")
+LIBRARIES = ("cmaes", "greenlet", "numpy", "optuna", "scipy", "thop", "torch")  # greenlet: GP sampler's sums
 
 
 def fix() -> None:
