@@ -1,4 +1,6 @@
 # Each target is one or two commands; README.md names them for those who have no make.
+# Named, since the make of macOS, 3.81, looks for a plain command in its own PATH otherwise.
+SHELL := /bin/bash
 PYTHON ?= python3
 VENV ?= .venv
 KILLS ?= 200
@@ -12,7 +14,7 @@ FORCE ?= $(shell git diff --quiet HEAD -- params.yaml && echo unchanged)
 .DEFAULT_GOAL := help
 
 help:  ## this list
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 10
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/installed  ## make .venv from requirements.txt, if it is missing or out of date
 

@@ -73,7 +73,7 @@ class Workplace:
         with self.started() as process:
             assert process.stdout is not None
             ends = [time.perf_counter() - started for line in process.stdout if line.startswith("[")]
-        return Stage(time.perf_counter() - started, ends[0])
+        return Stage(time.perf_counter() - started, ends[0], (ends[-1] - ends[0]) / (len(ends) - 1))
 
     def started(self) -> "subprocess.Popen[str]":
         """The first study's stage, a line a trial."""
@@ -103,43 +103,50 @@ class Workplace:
 
 
 class Stage(NamedTuple):
-    seconds: float
-    first: float  # seconds to the end of the first trial
+    """Seconds: of all, to the end of the first trial, and from then on a trial."""
+
+    whole: float
+    first: float
+    each: float
 
 
 def _environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
-def measure(place: Workplace, rounds: int) -> tuple[dict[str, list[float]], list[float]]:
-    """(contestant → seconds for all trials, round by round; seconds to the end of the first trial)."""
+def measure(place: Workplace, n_trials: int, rounds: int) -> tuple[dict[str, list[float]], list[float]]:
+    """(contestant → seconds a trial, round by round; seconds to the end of the first trial)."""
     found: dict[str, list[float]] = {}
     firsts = []
     for _ in range(rounds):
-        for workers in (1, 2):
+        seconds = {}
+        for workers in (2, 1):
             stage = place.stage(workers)
-            found.setdefault(f"pipeline, {workers} workers, from the start of its process", []).append(stage.seconds)
             firsts.append(stage.first)
-        found.setdefault("usual way", []).append(place.loop("usual"))
-        found.setdefault("skilled loop", []).append(place.loop("skilled"))
-        found.setdefault("skilled loop, two side by side", []).append(place.loop("skilled", side_by_side=2))
-        found.setdefault("matrix products alone", []).append(place.loop("products"))
+            seconds[f"pipeline, workers: {workers}"] = stage.each
+            seconds[f"pipeline, workers: {workers}, its start and end counted"] = stage.whole / n_trials
+        seconds["usual way"] = place.loop("usual") / n_trials
+        seconds["skilled loop"] = place.loop("skilled") / n_trials
+        seconds["skilled loop, two side by side"] = place.loop("skilled", side_by_side=2) / n_trials
+        seconds["matrix products alone"] = place.loop("products") / n_trials
         if find_spec("ray"):
             for loop in ("usual", "skilled"):
-                seconds = place.loop(loop, module="benchmarks.ray_tune")
-                found.setdefault(f"Ray Tune with MLflow, {loop} loop", []).append(seconds)
+                taken = place.loop(loop, module="benchmarks.ray_tune")
+                seconds[f"Ray Tune with MLflow, {loop} loop"] = taken / n_trials
+        for name, value in seconds.items():
+            found.setdefault(name, []).append(value)
     return found, firsts
 
 
 def report(place: Workplace, n_trials: int, rounds: int) -> None:
-    found, firsts = measure(place, rounds)
-    pipeline = found["pipeline, 2 workers, from the start of its process"]
+    found, firsts = measure(place, n_trials, rounds)
+    pipeline = found["pipeline, workers: 2"]
     print(f"\n## {place.data.name}, {n_trials} trials, {rounds} rounds\n")
     print("| | ms a trial, median (least, most) | times the pipeline's with 2 workers |\n|---|---|---|")
     for name, seconds in found.items():
-        each = [1000 * value / n_trials for value in seconds]
+        each = _spread([1000 * value for value in seconds], ".0f")
         ratio = _spread([value / own for value, own in zip(seconds, pipeline, strict=True)], ".2f")
-        print(f"| {name} | {_spread(each, '.0f')} | {ratio} |")
+        print(f"| {name} | {each} | {ratio} |")
     print(f"\nFrom the start of a stage to the end of its first trial: {_spread(firsts, '.1f')} s.\n")
     print("| part of the coordinator, 2 workers | s | of that CPU |\n|---|---|---|")
     parts = place.breakdown(2)
@@ -160,12 +167,13 @@ def _spread(values: Sequence[float], form: str) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--dataset", choices=DATASETS, help="only this one")
     parser.add_argument("--trials", type=int, default=40)
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
-    datasets = [name for name in DATASETS if name == "mnist_5k" or (FASHION.exists() and not arguments.quick)]
+    installed = [name for name in DATASETS if name == "mnist_5k" or (FASHION.exists() and not arguments.quick)]
     n_trials, rounds = (3, 1) if arguments.quick else (arguments.trials, arguments.rounds)
-    for dataset in datasets:
+    for dataset in [arguments.dataset] if arguments.dataset else installed:
         with TemporaryDirectory() as folder:
             place = Workplace(Path(folder), dataset, n_trials, sampler="random", pruner="none")
             report(place, n_trials, rounds)

@@ -1,6 +1,7 @@
 """The engine local: worker processes on this machine."""
 
 import multiprocessing
+import multiprocessing.forkserver
 import os
 import signal
 import threading
@@ -85,13 +86,9 @@ def started(execution: Execution, workers: int) -> Iterator[Pool]:
     context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
     if "forkserver" in methods:
         context.set_forkserver_preload(["reprotune.trial", "torch._dynamo"])  # torch's optimizers import the latter
+        multiprocessing.forkserver.ensure_running()  # imports while the coordinator does; the first task waits
     with _Processes(lambda: ProcessPoolExecutor(workers, context, _begin)) as pool:
-        pool.submit(_nothing)  # starts the server, while the coordinator imports what only it needs
         yield pool
-
-
-def _nothing() -> None:
-    pass
 
 
 def _begin() -> None:

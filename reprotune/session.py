@@ -25,10 +25,9 @@ def conduct(spec: Spec, params: Params, executor: Executor, anew: bool) -> None:
     def discard(opened: journal.Journal) -> bool:
         return anew and study.finished(spec, opened)
 
-    with journal.opened(spec.journal, spec.directions, discard) as opened:
-        running = study.run(spec, opened, executor)
-        with _tracked(spec, params) as parent:  # its seconds are not waited for: the workers have begun
-            _follow(running, opened, spec, parent)
+    # MLflow is imported and opened before the first ask, which has to wait for the workers' imports.
+    with journal.opened(spec.journal, spec.directions, discard) as opened, _tracked(spec, params) as parent:
+        _follow(study.run(spec, opened, executor), opened, spec, parent)
 
 
 def _follow(running: Iterator[Trial], opened: journal.Journal, spec: Spec, parent: tracking.ParentRun) -> None:

@@ -37,16 +37,10 @@ class Trial:
 
 
 def run(spec: Spec, journal: Journal, executor: Executor) -> Iterator[Trial]:
-    """Run the study, or what the journal lacks of it; the trials as they are told, in the order of their numbers.
-
-    The first are given to the workers at once, before the caller asks for any.
-    """
+    """Run the study, or what the journal lacks of it; the trials as they are told, in the order of their numbers."""
     window = _Window(spec, journal, executor)
     first = range(min(spec.window, spec.n_trials))
-    return _rest(window, spec, sum(1 for _ in takewhile(window.ask, first)))
-
-
-def _rest(window: "_Window", spec: Spec, asked: int) -> Iterator[Trial]:
+    asked = sum(1 for _ in takewhile(window.ask, first))
     number, more = 0, asked == spec.window
     while number < asked:
         told = window.tell(number)

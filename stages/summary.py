@@ -1,13 +1,19 @@
 """Print what the last run found, from results/."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
 
 from reprotune import cli
 from reprotune.artifacts import read_json, read_yaml
 
 RESULTS = Path("results")
 NAMES = {"best": "best", "most_accurate": "most accurate", "knee": "knee", "cheapest": "cheapest", "default": "default"}
+COLUMNS = ("trial", "accuracy\non valid", "accuracy\non test", "FLOPs", "parameters")
 
 
 def main() -> None:
@@ -15,26 +21,32 @@ def main() -> None:
     front = read_yaml(RESULTS / "multi_objective/best_configs.yaml")
     scores = read_json(RESULTS / "evaluation/metrics.json")
     studies = {name: read_json(RESULTS / name / "metrics.json") for name in ("single_objective", "multi_objective")}
-    print()
+    console = Console(highlight=False, markup=False, emoji=False)
+    console.print()
     for name, metrics in studies.items():
         counts = f"{metrics['trials']} trials, {metrics['pruned']} pruned, {metrics['failed']} failed"
-        print(f"{name}: {counts}, ended by {metrics['stopped_by']}")
-    print(f"best config: {', '.join(f'{name} {_short(value)}' for name, value in best['params'].items())}")
-    print()
-    print(f"{'':<14}{'trial':>6}{'valid accuracy':>16}{'test accuracy':>22}{'FLOPs':>12}{'parameters':>12}")
-    for name, title in NAMES.items():
-        chosen: dict[str, Any] = {"best": best, **front}.get(name, {})
-        score = scores[name]["test_accuracy"]
-        print(
-            f"{title:<14}{chosen.get('number', ''):>6}{_short(chosen.get('accuracy', '')):>16}"
-            f"{score['mean']:>12.4f} ± {score['std']:.4f}{scores[name]['flops']:>12,}{scores[name]['parameters']:>12,}"
-        )
-    gained = scores["best"]["test_accuracy"]["mean"] - scores["default"]["test_accuracy"]["mean"]
-    print(f"\nOver the untuned default, the search bought {100 * gained:+.2f} points of test accuracy", end=" ")
-    print(f"(mean of {score['n']} seeds).")
-    print(
-        "All of it on one page: results/report.html. Every trial: `make ui` or `mlflow ui`, then http://127.0.0.1:5000"
+        console.print(f"{name}: {counts}, ended by {metrics['stopped_by']}")
+    console.print(f"best config: {', '.join(f'{name} {_short(value)}' for name, value in best['params'].items())}")
+    console.print(_table({"best": best, **front}, scores))
+    score, default = (scores[name]["test_accuracy"] for name in ("best", "default"))
+    gained = 100 * (score["mean"] - default["mean"])
+    console.print(
+        f"Over the untuned default, the search bought {gained:+.2f} points of test accuracy (mean of {score['n']} "
+        "seeds). All of it on one page: results/report.html. Every trial: `make ui` or `mlflow ui`, then "
+        "http://127.0.0.1:5000"
     )
+
+
+def _table(chosen: Mapping[str, Mapping[str, Any]], scores: Mapping[str, Mapping[str, Any]]) -> Table:
+    table = Table("", *COLUMNS, box=SIMPLE)
+    for column in table.columns[1:]:
+        column.justify, column.no_wrap = "right", True
+    for name, title in NAMES.items():
+        trial, score = chosen.get(name, {}), scores[name]
+        test = f"{score['test_accuracy']['mean']:.4f} ± {score['test_accuracy']['std']:.4f}"
+        valid = [str(trial.get("number", "")), _short(trial.get("accuracy", ""))]
+        table.add_row(title, *valid, test, f"{score['flops']:,}", f"{score['parameters']:,}")
+    return table
 
 
 def _short(value: Any) -> str:

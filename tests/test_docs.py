@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
+from reprotune import params
+from reprotune.artifacts import read_json
+
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 IDS = [str(path.relative_to(ROOT)) for path in DOCUMENTS]
 TRANSLATED = [path for path in DOCUMENTS if path.with_suffix(".ko.md").exists()]
@@ -25,6 +28,24 @@ def test_commands_exist(path: Path) -> None:
     assert set(re.findall(r"[`\n]make ([a-z-]+)", text)) <= targets
     modules = re.findall(r"python -m ((?:stages|benchmarks)\.\w+)", text)
     assert not [m for m in modules if m != "stages.NAME" and not (ROOT / f"{m.replace('.', '/')}.py").exists()]
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=IDS)
+def test_keys_exist(path: Path) -> None:
+    sections = params.load(ROOT / "params.yaml").model_dump()
+    named = re.findall(r"[`\s](\w+)\.(?!json)(\w+)\b", " ".join(re.findall(r"`[^`\n]+`", path.read_text(encoding="utf-8"))))
+    assert not [(section, key) for section, key in named if section in sections and key not in sections[section]]
+
+
+def test_numbers_are_those_of_the_committed_run() -> None:
+    readme, tour = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/tour.md"))
+    scores = read_json(ROOT / "results/evaluation/metrics.json")
+    for score in (scores[name]["test_accuracy"] for name in ("best", "default")):
+        for text in (readme, tour):
+            assert f"{score['mean']:.4f} ± {score['std']:.4f}" in text
+    study = read_json(ROOT / "results/single_objective/metrics.json")
+    assert f"the best config had {study['best_accuracy']:.4f} on `valid`" in tour
+    assert f"Of {study['trials']} trials {study['pruned']} were pruned" in tour
 
 
 @pytest.mark.parametrize("path", TRANSLATED, ids=lambda path: path.stem)
