@@ -20,7 +20,7 @@ from typing import NamedTuple
 from optuna.pruners import BasePruner, MedianPruner
 
 from benchmarks import studies
-from reprotune import results
+from reprotune import engine, params, results
 from reprotune.artifacts import replacing
 from reprotune.pareto import ParetoPruner, Point, hypervolume
 from reprotune.pruners import PRUNERS, Judge, Past, frozen
@@ -50,16 +50,23 @@ class Recorded(NamedTuple):
 
 def record(path: Path, seeds: int, n_trials: int, window: int) -> None:
     """Train the studies, and write a row a trial."""
-    rows = [("seed", "costliest", "cost", "accuracies")]
-    for seed in range(seeds):
-        spec = studies.spec("multi_objective", seed, "tpe", "none", window)
-        costliest = spec.reference_point[0]
-        for trial in results.complete(studies.run(spec, lambda trials: len(trials) == n_trials)):
-            accuracies = " ".join(f"{point.valid_accuracy:.6g}" for point in trial.result.curve)
-            rows.append((str(seed), str(costliest), str(results.point(trial)[0]), accuracies))
-        print(f"seed {seed}: recorded", flush=True)
+    rows: list[tuple[str, ...]] = [("seed", "costliest", "cost", "accuracies")]
+    studies.dataset()
+    with engine.started(params.load().execution) as pool:
+        for recorded in [pool.submit(_recorded, seed, n_trials, window) for seed in range(seeds)]:
+            rows += recorded.result()
+            print(f"seed {rows[-1][0]}: recorded", flush=True)
     with replacing(path) as temporary:
         temporary.write_bytes(gzip.compress("".join(f"{','.join(row)}\n" for row in rows).encode(), mtime=0))
+
+
+def _recorded(seed: int, n_trials: int, window: int) -> list[tuple[str, ...]]:
+    spec = studies.spec("multi_objective", seed, "tpe", "none", window)
+    rows: list[tuple[str, ...]] = []
+    for trial in results.complete(studies.run(spec, lambda trials: len(trials) == n_trials)):
+        accuracies = " ".join(f"{point.valid_accuracy:.6g}" for point in trial.result.curve)
+        rows.append((str(seed), str(spec.reference_point[0]), str(results.point(trial)[0]), accuracies))
+    return rows
 
 
 def read(path: Path) -> list[Recorded]:

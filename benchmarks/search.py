@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from scipy.stats import t as student
 
 from benchmarks import studies
-from reprotune import results
+from reprotune import engine, params, results
 from reprotune.artifacts import read_csv, write_csv
 from reprotune.figure import BLUE, GREEN, ORANGE, VERMILION, save
 from reprotune.spec import Spec
@@ -86,15 +86,18 @@ def _points(spec: Spec, trials: Sequence[Trial], size: Size) -> Iterator[Point]:
 
 
 def collect(path: Path, chosen: Sequence[Arm], size: Size) -> Runs:
-    """Run what `path` lacks; each study is written to it as soon as it has ended."""
-    runs: dict[Arm, dict[int, list[Point]]] = {}
+    """Run what `path` lacks, a study a core; each is written to it in its turn, as soon as it has ended."""
+    runs: dict[Arm, dict[int, list[Point]]] = {arm: {} for arm in chosen}
     for row in read_csv(path) if path.exists() else []:
         arm = Arm(row["study"], row["sampler"], row["pruner"], int(row["window"]))
         point = Point(int(row["trials"]), int(row["epochs"]), float(row["quality"]))
         runs.setdefault(arm, {}).setdefault(int(row["seed"]), []).append(point)
-    for seed, arm in product(range(size.seeds), chosen):
-        if seed not in runs.setdefault(arm, {}):
-            runs[arm][seed] = measure(arm, seed, size)
+    studies.dataset()
+    with engine.started(params.load().execution) as pool:
+        missing = [(seed, arm) for seed, arm in product(range(size.seeds), chosen) if seed not in runs[arm]]
+        studied = [pool.submit(measure, arm, seed, size) for seed, arm in missing]
+        for (seed, arm), points in zip(missing, studied, strict=True):
+            runs[arm][seed] = points.result()
             rows = ((*a, s, *point) for a, seeds in runs.items() for s, points in seeds.items() for point in points)
             write_csv(path, (*Arm._fields, "seed", *Point._fields), rows)
             print(f"seed {seed}: {', '.join(map(str, arm))}: {runs[arm][seed][-1]}", flush=True)

@@ -92,14 +92,33 @@ class Workplace:
         path.write_text(json.dumps([dict(trial.config) for trial in trials]), encoding="utf-8")
         return path
 
-    def loop(self, name: str, side_by_side: int = 1, module: str = "benchmarks.loops") -> float:
-        """Seconds that the study's configs take the module's loop, in each of so many processes at once; the mean."""
-        command = [sys.executable, "-m", module, name, str(self.write_configs()), str(self.data)]
+    def loop(self, loop: "Loop") -> float:
+        """Seconds that the study's configs take it, in each of its processes; the mean."""
+        command = [sys.executable, "-m", loop.module, loop.name, str(self.write_configs()), str(self.data)]
         processes = [
             subprocess.Popen(command, cwd=ROOT, env=_environment(), stdout=subprocess.PIPE, text=True)
-            for _ in range(side_by_side)
+            for _ in range(loop.processes)
         ]
-        return statistics.fmean(float(process.communicate()[0]) for process in processes) / side_by_side
+        return statistics.fmean(float(process.communicate()[0]) for process in processes) / loop.processes
+
+
+class Loop(NamedTuple):
+    """What the pipeline is compared with."""
+
+    title: str
+    name: str
+    module: str = "benchmarks.loops"
+    processes: int = 1  # side by side, each with all the configs
+
+
+LOOPS = (
+    Loop("usual way", "usual"),
+    Loop("skilled loop", "skilled"),
+    Loop("skilled loop, two side by side", "skilled", processes=2),
+    Loop("matrix products alone", "products"),
+    Loop("Ray Tune with MLflow, usual loop", "usual", "benchmarks.ray_tune"),
+    Loop("Ray Tune with MLflow, skilled loop", "skilled", "benchmarks.ray_tune"),
+)
 
 
 class Stage(NamedTuple):
@@ -114,38 +133,33 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
-def measure(place: Workplace, n_trials: int, rounds: int) -> tuple[dict[str, list[float]], list[float]]:
-    """(contestant → seconds a trial, round by round; seconds to the end of the first trial)."""
+def measure(place: Workplace, loops: Sequence[Loop], n_trials: int) -> tuple[dict[str, float], list[float]]:
+    """A round: (contestant → seconds a trial; seconds to the end of the first trial)."""
+    seconds, firsts = {}, []
+    for workers in (2, 1):
+        stage = place.stage(workers)
+        firsts.append(stage.first)
+        seconds[f"pipeline, workers: {workers}"] = stage.each
+        seconds[f"pipeline, workers: {workers}, its start and end counted"] = stage.whole / n_trials
+    for loop in loops:
+        seconds[loop.title] = place.loop(loop) / n_trials
+    return seconds, firsts
+
+
+def report(place: Workplace, loops: Sequence[Loop], n_trials: int, rounds: int) -> None:
     found: dict[str, list[float]] = {}
     firsts = []
     for _ in range(rounds):
-        seconds = {}
-        for workers in (2, 1):
-            stage = place.stage(workers)
-            firsts.append(stage.first)
-            seconds[f"pipeline, workers: {workers}"] = stage.each
-            seconds[f"pipeline, workers: {workers}, its start and end counted"] = stage.whole / n_trials
-        seconds["usual way"] = place.loop("usual") / n_trials
-        seconds["skilled loop"] = place.loop("skilled") / n_trials
-        seconds["skilled loop, two side by side"] = place.loop("skilled", side_by_side=2) / n_trials
-        seconds["matrix products alone"] = place.loop("products") / n_trials
-        if find_spec("ray"):
-            for loop in ("usual", "skilled"):
-                taken = place.loop(loop, module="benchmarks.ray_tune")
-                seconds[f"Ray Tune with MLflow, {loop} loop"] = taken / n_trials
+        seconds, to_first = measure(place, loops, n_trials)
+        firsts += to_first
         for name, value in seconds.items():
             found.setdefault(name, []).append(value)
-    return found, firsts
-
-
-def report(place: Workplace, n_trials: int, rounds: int) -> None:
-    found, firsts = measure(place, n_trials, rounds)
     pipeline = found["pipeline, workers: 2"]
     print(f"\n## {place.data.name}, {n_trials} trials, {rounds} rounds\n")
     print("| | ms a trial, median (least, most) | times the pipeline's with 2 workers |\n|---|---|---|")
-    for name, seconds in found.items():
-        each = _spread([1000 * value for value in seconds], ".0f")
-        ratio = _spread([value / own for value, own in zip(seconds, pipeline, strict=True)], ".2f")
+    for name, times in found.items():
+        each = _spread([1000 * value for value in times], ".0f")
+        ratio = _spread([value / own for value, own in zip(times, pipeline, strict=True)], ".2f")
         print(f"| {name} | {each} | {ratio} |")
     print(f"\nFrom the start of a stage to the end of its first trial: {_spread(firsts, '.1f')} s.\n")
     print("| part of the coordinator, 2 workers | s | of that CPU |\n|---|---|---|")
@@ -168,15 +182,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--dataset", choices=DATASETS, help="only this one")
+    names = [loop.title for loop in LOOPS]
+    parser.add_argument("--against", nargs="+", choices=names, default=names, help="all, if not said")
     parser.add_argument("--trials", type=int, default=40)
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     installed = [name for name in DATASETS if name == "mnist_5k" or (FASHION.exists() and not arguments.quick)]
     n_trials, rounds = (3, 1) if arguments.quick else (arguments.trials, arguments.rounds)
+    loops = [loop for loop in LOOPS if loop.title in arguments.against]
+    if not find_spec("ray"):
+        loops = [loop for loop in loops if "ray" not in loop.module]
     for dataset in [arguments.dataset] if arguments.dataset else installed:
         with TemporaryDirectory() as folder:
             place = Workplace(Path(folder), dataset, n_trials, sampler="random", pruner="none")
-            report(place, n_trials, rounds)
+            report(place, loops, n_trials, rounds)
 
 
 if __name__ == "__main__":

@@ -1,33 +1,49 @@
 """The studies that are compared: the pipeline's own on mnist_5k, but for their seed, sampler, pruner and window."""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
-from reprotune import datasets, engine, journal, params, study
+from reprotune import datasets, journal, params, study
 from reprotune import spec as specs
 from reprotune.spec import Spec
 from reprotune.study import Trial
 
 
+def dataset() -> datasets.StoredDataset:
+    """The digits, made if they are missing: before workers look for them."""
+    folder = Path("data/mnist_5k")
+    if not folder.exists():
+        datasets.download(params.load().data.model_copy(update={"dataset": "mnist_5k"}), 0, folder)
+    return datasets.StoredDataset(folder)
+
+
 def spec(name: str, seed: int, sampler: str, pruner: str, window: int) -> Spec:
     """name: the section of params.yaml. The study ends where its reader does."""
-    chosen, folder = params.load(), Path("data/mnist_5k")
-    if not folder.exists():
-        datasets.download(chosen.data.model_copy(update={"dataset": "mnist_5k"}), 0, folder)
-    declared = specs.of(chosen, name, datasets.StoredDataset(folder))
+    declared = specs.of(params.load(), name, dataset())
     changes = {"seed": seed, "sampler": sampler, "pruner": pruner, "window": window}
     return replace(declared, **changes, n_trials=10_000, timeout=None)  # type: ignore[arg-type]
 
 
+class Inline(Executor):
+    """Runs a task when it is submitted, in this process: several studies side by side leave no core idle."""
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_result(fn(*args, **kwargs))
+        return future
+
+
 def run(declared: Spec, enough: Callable[[Sequence[Trial]], bool]) -> list[Trial]:
-    """The study's first trials, until there are enough of them; on as many workers as params.yaml says."""
+    """The study's first trials, until there are enough of them."""
     trials: list[Trial] = []
-    with TemporaryDirectory() as folder, engine.started(params.load().execution) as executor:
+    with TemporaryDirectory() as folder:
         path = Path(folder) / declared.journal
         with journal.opened(path, declared.directions, lambda _: False) as opened:
-            for trial in study.run(declared, opened, executor):
+            for trial in study.run(declared, opened, Inline()):
                 trials.append(trial)
                 if enough(trials):
                     break

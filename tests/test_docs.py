@@ -30,6 +30,12 @@ def test_commands_exist(path: Path) -> None:
     assert not [m for m in modules if m != "stages.NAME" and not (ROOT / f"{m.replace('.', '/')}.py").exists()]
 
 
+def test_each_target_is_named_with_its_plain_command() -> None:
+    targets = re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    rows = re.findall(r"^\| `make ([a-z-]+)", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert {"help", *rows} == set(targets)
+
+
 @pytest.mark.parametrize("path", DOCUMENTS, ids=IDS)
 def test_keys_exist(path: Path) -> None:
     sections = params.load(ROOT / "params.yaml").model_dump()
