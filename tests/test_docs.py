@@ -39,7 +39,8 @@ def test_each_target_is_named_with_its_plain_command() -> None:
 @pytest.mark.parametrize("path", DOCUMENTS, ids=IDS)
 def test_keys_exist(path: Path) -> None:
     sections = params.load(ROOT / "params.yaml").model_dump()
-    named = re.findall(r"[`\s](\w+)\.(?!json)(\w+)\b", " ".join(re.findall(r"`[^`\n]+`", path.read_text(encoding="utf-8"))))
+    code = " ".join(re.findall(r"`[^`\n]+`", path.read_text(encoding="utf-8")))
+    named = re.findall(r"[`\s](\w+)\.(?!json)(\w+)\b", code)
     assert not [(section, key) for section, key in named if section in sections and key not in sections[section]]
 
 
