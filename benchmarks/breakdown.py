@@ -21,9 +21,9 @@ PARTS = (
     ("ask", study._Window, "_propose"),
     ("journal", Journal, "ask"),
     ("journal", Journal, "tell"),
-    ("MLflow", tracking, "_begun"),
-    ("MLflow", tracking.ParentRun, "log_trial"),
-    ("MLflow", session, "_log_whole"),
+    ("opening MLflow", tracking, "_begun"),
+    ("MLflow, a run a trial", tracking.ParentRun, "log_trial"),
+    ("MLflow, the study's own run", session, "_log_whole"),
     ("result files and figures", session, "_write"),
     ("waiting for workers", study._Window, "_await"),
 )

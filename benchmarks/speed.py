@@ -34,7 +34,8 @@ DATASETS: Mapping[str, Mapping[str, Any]] = {
     "mnist_5k": {"train_examples": None, "valid_examples": None},
     "fashion_mnist": {"train_examples": 30 * 128, "valid_examples": 10 * 128, "mirror": str(FASHION)},
 }
-PARTS = ("start and the rest", "ask", "journal", "MLflow", "result files and figures", "waiting for workers")
+SERVICE = ("ask", "journal", "MLflow, a run a trial", "MLflow, the study's own run")
+PARTS = ("start and the rest", "opening MLflow", *SERVICE, "result files and figures", "waiting for workers")
 
 
 class Workplace:
@@ -167,7 +168,7 @@ def report(place: Workplace, loops: Sequence[Loop], n_trials: int, rounds: int) 
     for part in PARTS:
         print(f"| {part} | {parts['wall'][part]:.2f} | {parts['cpu'][part]:.2f} |")
     whole, own = sum(parts["wall"].values()), sum(parts["cpu"].values())
-    service = sum(parts["cpu"][part] for part in ("ask", "journal", "MLflow"))
+    service = sum(parts["cpu"][part] for part in SERVICE)
     print(
         f"\nThe workers trained for {parts['trained']:.1f} of 2 × {whole:.1f} s. Ask, journal and MLflow took ", end=""
     )
