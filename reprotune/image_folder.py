@@ -39,7 +39,7 @@ def read(images: Images) -> Arrays:
             bad.append(str(path))
     if bad:
         more = f" and {len(bad) - _NAMED} more" if len(bad) > _NAMED else ""
-        raise Refused(f"no readable images: {', '.join(bad[:_NAMED])}{more}")
+        raise Refused(f"no readable images: {', '.join(bad[:_NAMED])}{more}; mend them or take them out")
     return Arrays(np.stack(taken), np.array([number for number, _ in files], dtype=np.int64))
 
 

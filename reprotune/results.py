@@ -1,5 +1,6 @@
 """A study's trials → its result files. They hold no clock time, path or host name, so equal trials give equal bytes."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from pathlib import Path
@@ -20,7 +21,8 @@ def complete(trials: Sequence[Trial]) -> list[Trial]:
     """Those that can win. Raises Refused if there are none."""
     found = [trial for trial in trials if trial.result.state == "COMPLETE"]
     if not found:
-        reasons = "; ".join(sorted({trial.result.reason for trial in trials}))
+        commonest = Counter(trial.result.reason for trial in trials).most_common(3)
+        reasons = "; ".join(reason for reason, _ in commonest) or "the timeout came first"
         raise Refused(f"none of the {len(trials)} trials is complete: {reasons}")
     return found
 

@@ -77,12 +77,12 @@ def test_bad_files_are_named(pictures: Path) -> None:
     bad[1].write_bytes(good[:-30])
     with pytest.raises(Refused) as refused:
         image_folder.read(images(pictures))
-    assert str(refused.value) == f"no readable images: {bad[0]}, {bad[1]}"
+    assert str(refused.value) == f"no readable images: {bad[0]}, {bad[1]}; mend them or take them out"
     for path in bad:
         path.write_bytes(b"")
     with pytest.raises(Refused) as refused:
         image_folder.read(images(pictures))
-    assert str(refused.value).endswith(f"{bad[4]} and 2 more")
+    assert str(refused.value).endswith(f"{bad[4]} and 2 more; mend them or take them out")
     assert str(bad[5]) not in str(refused.value)
 
 

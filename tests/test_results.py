@@ -133,5 +133,5 @@ def test_no_complete_trial_is_refused_with_the_reasons(single: Finished) -> None
     failed = replace(trials[0], result=replace(trials[0].result, state="FAIL", reason="Diverged: loss became nan"))
     with pytest.raises(Refused, match="none of the 1 trials is complete: Diverged"):
         results.best([failed])
-    with pytest.raises(Refused, match="none of the 0 trials is complete"):
+    with pytest.raises(Refused, match="none of the 0 trials is complete: the timeout came first"):
         results.pareto_front([])
