@@ -44,8 +44,8 @@ def _table(chosen: Mapping[str, Mapping[str, Any]], scores: Mapping[str, Mapping
     for name, title in NAMES.items():
         trial, score = chosen.get(name, {}), scores[name]
         test = f"{score['test_accuracy']['mean']:.4f} ± {score['test_accuracy']['std']:.4f}"
-        valid = [str(trial.get("number", "")), _short(trial.get("accuracy", ""))]
-        table.add_row(title, *valid, test, f"{score['flops']:,}", f"{score['parameters']:,}")
+        number, valid = (str(trial["number"]), f"{trial['accuracy']:.4f}") if trial else ("", "")
+        table.add_row(title, number, valid, test, f"{score['flops']:,}", f"{score['parameters']:,}")
     return table
 
 
