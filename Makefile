@@ -7,9 +7,6 @@ KILLS ?= 200
 SEED ?= 0
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
-# params.yaml is what git has, or `make preset` was told that it may be overwritten.
-FORCE ?= $(shell git diff --quiet HEAD -- params.yaml && echo unchanged)
-
 .PHONY: help setup repro preset verify tracking test test-cluster soak bench audit ui
 .DEFAULT_GOAL := help
 
@@ -31,11 +28,11 @@ repro: setup  ## run the pipeline, or what a change made out of date, and sum up
 
 preset:  ## take presets/NAME.yaml as params.yaml; FORCE=1 overwrites changes that are not committed
 	@test -f "presets/$(NAME).yaml" || { echo "error: NAME = '$(NAME)': must be one of $(basename $(notdir $(wildcard presets/*.yaml)))" >&2; exit 2; }
-	@test -n "$(FORCE)" || { echo "error: params.yaml: has changes that are not committed; make preset NAME=$(NAME) FORCE=1 drops them" >&2; exit 2; }
+	@test -n "$(FORCE)" || git diff --quiet HEAD -- params.yaml || { echo "error: params.yaml: has changes that are not committed; make preset NAME=$(NAME) FORCE=1 drops them" >&2; exit 2; }
 	cp presets/$(NAME).yaml params.yaml
 
-verify: setup  ## train recorded trials again (all: make verify TRIALS=--all), and compare them bit for bit
-	python -m stages.verify $(TRIALS)
+verify: setup  ## train recorded trials again (all: make verify ARGS=--all), and compare them bit for bit
+	python -m stages.verify $(ARGS)
 
 tracking: setup  ## write what MLflow lacks, from the journals or else from results/
 	python -m stages.tracking

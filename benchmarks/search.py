@@ -95,6 +95,7 @@ def collect(path: Path, chosen: Sequence[Arm], size: Size) -> Runs:
     studies.dataset()
     with engine.started(params.load().execution) as pool:
         missing = [(seed, arm) for seed, arm in product(range(size.seeds), chosen) if seed not in runs[arm]]
+        missing.sort(key=lambda run: run[1].sampler == "gp")  # which takes several times as long as all the others
         studied = [pool.submit(measure, arm, seed, size) for seed, arm in missing]
         for (seed, arm), points in zip(missing, studied, strict=True):
             runs[arm][seed] = points.result()

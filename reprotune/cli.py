@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import sys
 import threading
@@ -31,10 +32,10 @@ def run(main: Callable[[], None]) -> None:
             print(f"{name} is {value}, not {bits.DISPATCH[name]}: other bits, so another study", file=sys.stderr)
         main()
     except (Refused, OSError) as error:
-        sys.exit(_refuse(str(error), 2))
+        sys.exit(_refuse(_missing(error) or str(error), 2))
     except KeyboardInterrupt as stop:
         code = 143 if isinstance(stop, _Terminated) else 130
-        sys.exit(_refuse("stopped; all finished trials are kept, and `dvc repro` goes on from here", code))
+        sys.exit(_refuse("stopped; `dvc repro` goes on from here", code))
 
 
 def _terminate(*_: object) -> None:
@@ -43,6 +44,13 @@ def _terminate(*_: object) -> None:
     last.daemon = True
     last.start()
     raise _Terminated
+
+
+def _missing(error: Exception) -> str:
+    """What to do if an output of the pipeline is missing."""
+    name = str(error.filename) if isinstance(error, FileNotFoundError) else ""
+    made = name.startswith(("data/", "results/"))
+    return f"{name}: is not there; `dvc repro` makes it, `dvc pull` fetches it" if made else ""
 
 
 def _refuse(line: str, code: int) -> int:
@@ -69,4 +77,6 @@ def _end_with(dvc: psutil.Process | None) -> None:
 def asked(*options: str) -> bool:
     """Whether one of these was given to the stage, or to the `dvc` that runs it, which does not pass them on."""
     dvc = _dvc() if "DVC_STAGE" in os.environ else None
-    return bool(set(options) & {*sys.argv[1:], *(dvc.cmdline() if dvc else ())})
+    words = [*sys.argv[1:], *(dvc.cmdline() if dvc else ())]
+    letters = {f"-{letter}" for word in words if re.fullmatch("-[a-z]+", word) for letter in word[1:]}  # -fq
+    return not letters.union(words).isdisjoint(options)

@@ -1,4 +1,4 @@
-"""The winners, trained again on train + valid over several seeds, and scored on test: its only reader."""
+"""The winners, trained again on train + valid over several seeds, and scored on test."""
 
 import statistics
 from collections import deque
@@ -10,23 +10,23 @@ from typing import Any
 import torch
 
 from reprotune import exported
-from reprotune.artifacts import digest, read_csv, read_json, read_yaml, write_csv, write_json
+from reprotune.artifacts import read_csv, read_yaml, write_csv, write_json
 from reprotune.cost import measure
 from reprotune.datasets import Split, StoredDataset, open_dataset
+from reprotune.errors import Refused
 from reprotune.figure import Shown
 from reprotune.front_plot import write_test_scores
 from reprotune.models import Config, outline
 from reprotune.params import Params
+from reprotune.pool import WorkerDied
 from reprotune.progress import shown
 from reprotune.search_space import default_config
 from reprotune.spec import resolve_device, seeds
-from reprotune.tracking import parent_run
 from reprotune.training import fit, new_model, score
 
 Scores = Mapping[str, list[float]]
 
 FOLDER = Path("results/evaluation")
-REPORT = Path("results/report.html")
 
 
 def winners(params: Params) -> dict[str, Config]:
@@ -60,9 +60,13 @@ def test_scores(
     with shown() as show:
         for number, (key, futures_of) in enumerate(futures.items(), start=1):
             for repeat, future in enumerate(futures_of, start=1):
-                accuracy, _ = future.result()
+                training = f"config {number} of {len(futures)}, seed {repeat}"
+                try:
+                    accuracy, _ = future.result()
+                except WorkerDied as error:
+                    raise Refused(f"{training}: {error}") from None
                 done += dict(key)["epochs"]
-                line = f"config {number} of {len(futures)}, seed {repeat}: test accuracy {accuracy:.4f}"
+                line = f"{training}: test accuracy {accuracy:.4f}"
                 show(done / epochs, f"{done}/{epochs} epochs, {line}", line)
     scores = {name: [future.result()[0] for future in futures[key]] for name, key in keys.items()}
     return scores, futures[keys["best"]][0].result()[1]
@@ -104,18 +108,3 @@ def draw(summary: Mapping[str, Any], cost: str) -> None:
     rows = [row for row in read_csv(Path("results/multi_objective/trials.csv")) if row["accuracy"]]
     points = [Shown(row["state"], float(row[cost]), float(row["accuracy"])) for row in rows]
     write_test_scores(FOLDER / "figures/test_scores.svg", cost, points, summary)
-
-
-def track(params: Params, dataset: StoredDataset) -> None:
-    """The written scores → MLflow: a parent run, and a nested run a winner."""
-    configs, summary = winners(params), read_json(FOLDER / "metrics.json")
-    identity = digest([{name: dict(config) for name, config in configs.items()}, dataset.digest, summary])
-    with parent_run("evaluate", identity, {"seed": params.seed, "dataset": dataset.digest}) as parent:
-        for number, (name, config) in enumerate(configs.items()):
-            score = summary[name]["test_accuracy"]
-            costs = {key: summary[name][key] for key in ("flops", "parameters")}
-            accuracy = {f"test_accuracy_{key}": score[key] for key in ("mean", "std")}
-            parent.log_config(number, name, config, accuracy | costs)
-        parent.log_files(FOLDER)
-        parent.log_files(exported.FOLDER, under="model")
-        parent.log_file(REPORT)

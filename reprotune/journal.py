@@ -47,6 +47,13 @@ class Journal:
     def trials(self) -> list[FrozenTrial]:
         return self.study.get_trials(deepcopy=False)
 
+    def trial(self, number: int) -> FrozenTrial:
+        """An asked one. That takes as long whatever their number, as `trials` does not."""
+        return self._storage.get_trial(self._trial_id(number))
+
+    def _trial_id(self, number: int) -> int:
+        return self._storage.get_trial_id_from_study_id_trial_number(self.study._study_id, number)
+
     def ask(self, trial: FrozenTrial) -> None:
         """Record an asked trial with all its params: a kill leaves either all of it or nothing."""
         asked = copy(trial)
@@ -55,7 +62,7 @@ class Journal:
 
     def tell(self, number: int, result: Result, values: Sequence[float] | None, elapsed: float) -> None:
         """Record a result. `elapsed`: seconds that the study has taken so far, over all its resumes."""
-        trial_id = self._storage.get_trial_id_from_study_id_trial_number(self.study._study_id, number)
+        trial_id = self._trial_id(number)
         told = {"elapsed": elapsed, "result": _RESULT.dump_python(result, mode="json")}
         self._storage.set_trial_user_attr(trial_id, "told", told)
         self._storage.set_trial_state_values(trial_id, TrialState[result.state], values)

@@ -1,15 +1,16 @@
 """params.yaml → frozen, validated values.
 
 The schema is here; what the values must mean to a model, an optimizer or a sampler is said where these
-are defined, and checked by `search_space` and `study` before anything is trained.
+are defined, and checked by `search_space` and `spec` before anything is trained.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -170,25 +171,39 @@ def load(path: Path = PATH) -> Params:
     """Read and validate; raises ParamsError with the first thing that is wrong."""
     try:
         content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-        return Params.model_validate(content)
     except (OSError, UnicodeDecodeError) as error:
         raise Refused(f"{path}: cannot be read ({error})") from None
     except YAMLError as error:
         raise Refused(f"{path}: is not YAML: {' '.join(str(error).split())}") from None
+    try:
+        return Params.model_validate(content)
     except ValidationError as error:
-        raise _params_error(error) from None
+        raise _refused(error.errors(), content) from None
 
 
-def _params_error(error: ValidationError) -> ParamsError:
-    first = error.errors()[0]
-    location = [str(part) for part in first["loc"]]
-    if len(location) > 3 and location[1] == "search_space":
-        del location[3]  # pydantic's tag of the union `Declared`, which is no key
-    message = first["msg"].removeprefix("Value error, ").replace("Input should", "should")
+def _refused(errors: Sequence[ErrorDetails], content: Any) -> Refused:
+    first, location = errors[0], _keys(errors[0], content)
+    key = ".".join(location) or "the whole file"
+    if first["type"] == "missing":
+        return Refused(f"{PATH}: {key}: is missing")
     if first["type"] == "extra_forbidden":
-        message = f"unknown key; known here: {', '.join(_known_keys(location))}"
-    value = "" if first["type"] == "missing" else first["input"]
-    return ParamsError(".".join(location) or "the whole file", value, message)
+        return ParamsError(key, first["input"], f"unknown key; known here: {', '.join(_known_keys(location))}")
+    here = [error["msg"] for error in errors if _keys(error, content) == location]  # one for each part of a union
+    allowed = ", or ".join(message.removeprefix("Value error, ").removeprefix("Input should ") for message in here)
+    return ParamsError(key, first["input"], f"should {allowed}" if here[0].startswith("Input should ") else allowed)
+
+
+def _keys(error: ErrorDetails, content: Any) -> list[str]:
+    """Where it is. Pydantic's location also has the names of a union's parts, which are no keys."""
+    found = []
+    for part in error["loc"]:
+        inside = content if isinstance(content, Mapping) else range(len(content) if isinstance(content, list) else 0)
+        if part in inside:
+            content = content[part]
+        elif error["type"] != "missing" or part != error["loc"][-1]:
+            continue
+        found.append(str(part))
+    return found
 
 
 def _known_keys(location: list[str]) -> list[str]:

@@ -54,7 +54,7 @@ class Told(NamedTuple):
 
 
 class Memory:
-    """The told trials of a study; what a trial costs to remember and to send hardly grows with their number."""
+    """The told trials of a study, in blocks: a worker reads each once, however many tasks it comes with."""
 
     def __init__(self) -> None:
         self._past: list[Past] = []

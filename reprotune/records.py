@@ -8,9 +8,10 @@ from pathlib import Path
 import optuna
 from optuna.trial import FixedTrial, FrozenTrial, TrialState, create_trial
 
-from reprotune.artifacts import read_csv
+from reprotune.artifacts import read_csv, read_json
 from reprotune.cost import Cost
 from reprotune.curve import Epoch
+from reprotune.errors import Refused
 from reprotune.models import Config
 from reprotune.pruners import Judge, Memory
 from reprotune.search_space import parse, suggest
@@ -20,7 +21,12 @@ from reprotune.trial import Result, State
 
 
 def read(folder: Path, spec: Spec) -> list[Trial]:
-    """The trials of `folder`'s trials.csv and learning_curves.csv: all but the times, which no result file holds."""
+    """The trials of `folder`'s trials.csv and learning_curves.csv: all but the times, which no result file holds.
+
+    Raises Refused if they are those of another study.
+    """
+    if read_json(folder / "study.json").get("declared") != spec.declared:
+        raise Refused(f"{folder}: holds a study of other params or data; run `dvc repro`, or take back the change")
     curves: defaultdict[str, list[Epoch]] = defaultdict(list)
     for row in read_csv(folder / "learning_curves.csv"):
         curves[row["trial"]].append(Epoch(*(float(row[name]) for name in Epoch._fields)))

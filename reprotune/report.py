@@ -1,22 +1,28 @@
-"""results/report.html: what was found, on one page that needs no network. Made of the result files alone."""
+"""What was found: results/report.html, one page that needs no network, and the winners' scores in MLflow.
+
+Both are made of the result files alone.
+"""
 
 import base64
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from reprotune.artifacts import read_csv, read_json, read_yaml, replacing
+from reprotune import evaluation, exported
+from reprotune.artifacts import digest, read_csv, read_json, read_yaml, replacing
 from reprotune.datasets import StoredDataset
-from reprotune.evaluation import REPORT
 from reprotune.figure import UNITS
 from reprotune.overview import sizes
 from reprotune.params import Params
+from reprotune.tracking import parent_run
 
-RESULTS = REPORT.parent
+RESULTS = Path("results")
+REPORT = RESULTS / "report.html"
 STUDIES = {"single_objective": "The first study: accuracy", "multi_objective": "The second study: cost and accuracy"}
 FIGURES = {
     "optimization_history": "Each trial's accuracy in the order of their numbers, and the best so far.",
@@ -77,7 +83,10 @@ def _short(row: Mapping[str, str]) -> dict[str, str]:
 
 
 def _rounded(cell: str) -> str:
-    return f"{float(cell):.4g}" if "." in cell or "e-" in cell else cell
+    """A number that is not whole, to four digits; anything else as it is."""
+    with suppress(ValueError):
+        return cell if cell.isdecimal() else f"{float(cell):.4g}"
+    return cell
 
 
 def _front_figure(trials: Sequence[Mapping[str, str]], cost: str) -> Markup:
@@ -104,3 +113,18 @@ def _told(trial: Mapping[str, str], cost: str) -> str:
     params = (f"{name} {cell}" for name, cell in _short(trial).items() if f"params.{name}" in trial and cell)
     head = f"trial {trial['number']}: {trial['state'].lower()}, accuracy {float(trial['accuracy']):.4f}"
     return f"{head}, {int(trial[cost]):,} {cost}\n{', '.join(params)}"
+
+
+def track(params: Params, dataset: StoredDataset) -> None:
+    """The written scores → MLflow: a parent run with all files, and a nested run a winner."""
+    configs, summary = evaluation.winners(params), read_json(evaluation.FOLDER / "metrics.json")
+    identity = digest([{name: dict(config) for name, config in configs.items()}, dataset.digest, summary])
+    with parent_run("evaluate", identity, {"seed": params.seed, "dataset": dataset.digest}) as parent:
+        for number, (name, config) in enumerate(configs.items()):
+            score = summary[name]["test_accuracy"]
+            costs = {key: summary[name][key] for key in ("flops", "parameters")}
+            accuracy = {f"test_accuracy_{key}": score[key] for key in ("mean", "std")}
+            parent.log_config(number, name, config, accuracy | costs)
+        parent.log_files(evaluation.FOLDER)
+        parent.log_files(exported.FOLDER, under="model")
+        parent.log_file(REPORT)

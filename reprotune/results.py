@@ -23,7 +23,7 @@ def complete(trials: Sequence[Trial]) -> list[Trial]:
     if not found:
         commonest = Counter(trial.result.reason for trial in trials).most_common(3)
         reasons = "; ".join(reason for reason, _ in commonest) or "the timeout came first"
-        raise Refused(f"none of the {len(trials)} trials is complete: {reasons}")
+        raise Refused(f"none of the {len(trials)} trials is complete: {reasons}; widen the search space or the timeout")
     return found
 
 
@@ -67,8 +67,8 @@ def write_trials(folder: Path, spec: Spec, trials: Sequence[Trial]) -> None:
     write_csv(folder / "trials.csv", header, (_row(trial, columns) for trial in trials))
     write_csv(folder / "learning_curves.csv", CURVE, (row for trial in trials for row in _curve(trial)))
     # Where these differ, other bits are to be expected.
-    made_by = {"identity": spec.identity, "dataset": spec.dataset.digest, **bits.arithmetic(spec.device)}
-    write_json(folder / "study.json", made_by)
+    made_by = {"identity": spec.identity, "declared": spec.declared, "dataset": spec.dataset.digest}
+    write_json(folder / "study.json", made_by | bits.arithmetic(spec.device))
 
 
 def _row(trial: Trial, columns: Sequence[str]) -> list[Any]:

@@ -28,8 +28,6 @@ for _model in MODELS.values():
 for _optimizer in OPTIMIZERS.values():
     _LEGAL |= _optimizer.own
 
-_OF_MODELS = {"model", *(name for model in MODELS.values() for name in model.per_model)}
-
 
 def defaults(params: Params) -> Space:
     """The sections `model` and `training`, checked."""
@@ -80,9 +78,14 @@ def parse(space: Space, cells: Mapping[str, str]) -> Config:
 
 
 def largest(space: Space) -> Iterator[Config]:
-    """For each model and combination of its choices that are words, the config with every number at its highest."""
-    words = [name for name in space if name in _OF_MODELS and isinstance(values(space[name])[0], str)]
-    return _highest(space, words)
+    """For each model, depth and combination of its choices that are words, the config with every number at its highest.
+
+    Each depth: a net that flattens its last images may cost the more the fewer of its layers made them smaller.
+    """
+    for name in values(space["model"]):
+        model = MODELS[name]
+        words = [own for own in model.per_model if isinstance(values(space[own])[0], str)]
+        yield from _highest({**space, "model": name}, [model.layers, *words])
 
 
 def names(space: Space) -> list[str]:
@@ -91,7 +94,7 @@ def names(space: Space) -> list[str]:
 
 
 def _highest(space: Space, chosen: Sequence[str]) -> Iterator[Config]:
-    for choices in product(*(values(space[name]) for name in chosen)):
+    for choices in product(*(_every(space[name]) for name in chosen)):
         fixed = dict(zip(chosen, choices, strict=True))
         yield _resolve({**space, **fixed}, lambda name, declared: max(values(declared)))
 
@@ -130,6 +133,13 @@ def values(declared: Declared) -> tuple[Any, ...]:
             return declared.choices
         case _:
             return (declared,)
+
+
+def _every(declared: Declared) -> Sequence[Any]:
+    """The choices, all integers of a range, or the one fixed value."""
+    if isinstance(declared, IntRange):
+        return range(declared.low, declared.high + 1, declared.step)
+    return values(declared)
 
 
 def _admits(declared: Declared, value: Any) -> bool:

@@ -49,7 +49,7 @@ def track_again(spec: Spec, params: Params) -> int:
     """Write what MLflow lacks of the study, from its journal or else from its result files; how many trials it has."""
     if not spec.journal.exists():
         trials = records.read(folder(spec), spec)
-        with _tracked(spec, params) as parent:
+        with _tracked(spec, params, read_json(folder(spec) / "study.json")["identity"]) as parent:
             _log_all(parent, spec, records.optuna_study(spec), trials)
         return len(trials)
     with journal.opened(spec.journal, spec.directions, lambda _: False) as opened, _tracked(spec, params) as parent:
@@ -82,8 +82,11 @@ def _write(spec: Spec, trials: list[Trial]) -> dict[str, Any]:
 
 
 @contextmanager
-def _tracked(spec: Spec, params: Params) -> Iterator[tracking.ParentRun]:
-    """The study's parent run, with the params that a resumed study cannot have changed."""
+def _tracked(spec: Spec, params: Params, identity: str = "") -> Iterator[tracking.ParentRun]:
+    """The study's parent run, with the params that a resumed study cannot have changed.
+
+    identity: of results that were made in another environment.
+    """
     content = params.model_dump(mode="json")
     determining = {
         "seed": params.seed,
@@ -93,5 +96,5 @@ def _tracked(spec: Spec, params: Params) -> Iterator[tracking.ParentRun]:
         "window": spec.window,
         **{key: value for key, value in content[spec.name].items() if key not in ("n_trials", "timeout")},
     }
-    with tracking.parent_run(spec.name, spec.identity, determining) as parent:
+    with tracking.parent_run(spec.name, identity or spec.identity, determining) as parent:
         yield parent

@@ -73,13 +73,18 @@ class Spec:
         costs = (measure(outline(config, inputs), inputs.shape) for config in largest(self.space))
         return (float(max(getattr(cost, self.objectives[0]) for cost in costs)), 0.0)
 
+    @property
+    def declared(self) -> str:
+        """The digest of what params.yaml and the data say of the trials."""
+        space = {name: repr(declared) for name, declared in self.space.items()}
+        chosen = [self.name, self.objectives, space, self.sampler, self.pruner, self.seed, self.window, self.first]
+        return digest([chosen, self.dataset.digest])
+
     @cached_property
     def identity(self) -> str:
         """The digest of what determines the trials; two studies of one identity have the same trials."""
-        space = {name: repr(declared) for name, declared in self.space.items()}
-        declared = [self.name, self.objectives, space, self.sampler, self.pruner, self.seed, self.window, self.first]
         code = [file_digest(Path(__file__).with_name(f"{module}.py")) for module in _DECISIVE]
-        return digest([declared, self.dataset.digest, code, bits.arithmetic(self.device)])
+        return digest([self.declared, code, bits.arithmetic(self.device)])
 
     @property
     def journal(self) -> Path:

@@ -35,6 +35,8 @@ def part(arrays: Arrays, count: int | None, seed: int, key: str) -> Arrays:
         return arrays
     if not classes <= count <= available - classes:
         raise ParamsError(key, count, f"must be from {classes} to {available - classes}, or null for all {available}")
+    if np.unique_counts(arrays.labels).counts.min() < 2:
+        raise ParamsError(key, count, f"must be null for all {available}, as one class has a single image there")
     return hold_out(arrays, count, seed)[1]
 
 

@@ -79,6 +79,7 @@ class _Window:
     def __init__(self, spec: Spec, journal: Journal, executor: Executor) -> None:
         self._spec, self._journal, self._executor = spec, journal, executor
         self._started = time.monotonic() - journal.elapsed
+        self._recorded = len(journal.trials)
         self._storage = InMemoryStorage()
         self._study = optuna.create_study(storage=self._storage, directions=spec.directions)
         self._memory = Memory()
@@ -86,14 +87,13 @@ class _Window:
 
     def ask(self, number: int) -> bool:
         """Ask trial `number`, or take it from the journal, and submit it. False if the timeout forbids it."""
-        recorded = self._journal.trials[number : number + 1]
-        if not recorded and self._spec.timeout and time.monotonic() - self._started >= self._spec.timeout:
+        if number < self._recorded:
+            self._study.add_trial(_as_asked(self._journal.trial(number)))
+        elif self._spec.timeout and time.monotonic() - self._started >= self._spec.timeout:
             return False
-        if recorded:
-            self._study.add_trial(_as_asked(recorded[0]))
         else:
             self._propose(number)
-        trial = self._journal.trials[number]
+        trial = self._journal.trial(number)
         if not trial.state.is_finished():
             work = task(self._spec, number, trial.params, self._memory)
             self._futures[number] = self._executor.submit(run_trial, work)
@@ -103,15 +103,16 @@ class _Window:
         if number == 0 and self._spec.first:
             self._study.enqueue_trial(dict(self._spec.first))
         self._study.sampler = SAMPLERS[self._spec.sampler](seeds(self._spec.seed, number)[0])
-        suggest(self._study.ask(), self._spec.space)
-        self._journal.ask(self._study.get_trials(deepcopy=False)[number])
+        trial = self._study.ask()
+        suggest(trial, self._spec.space)
+        self._journal.ask(self._storage.get_trial(trial._trial_id))
 
     def tell(self, number: int) -> Trial:
         """Await trial `number`, record its result, and let the next asks see it."""
         if future := self._futures.pop(number, None):
             result = self._await(future)
             self._journal.tell(number, result, self._spec.values(result), time.monotonic() - self._started)
-        trial = self._journal.trials[number]
+        trial = self._journal.trial(number)
         told = Journal.result(trial)
         assert told is not None
         self._tell_sampler(number, told)

@@ -92,7 +92,7 @@ class ParentRun:
         if trial.number in self._nested:
             return
         result, ended = trial.result, _milliseconds(trial)
-        tags = {"mlflow.parentRunId": self.id, "study": spec.identity[:12], "reason": result.reason}
+        tags = {"mlflow.parentRunId": self.id, "study": self._run.data.tags["study"], "reason": result.reason}
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="MLflowCallback has been deprecated", category=FutureWarning)
             callback = MLflowCallback(

@@ -55,8 +55,6 @@ def environment(spec: Spec) -> str:
     """How this environment differs from the one in which the results were made."""
     recorded, here = read_json(folder(spec) / "study.json"), bits.arithmetic(spec.device)
     changed = [f"{name} {recorded[name]} → {value}" for name, value in here.items() if recorded.get(name) != value]
-    if recorded["dataset"] != spec.dataset.digest:
-        changed.append(f"dataset {recorded['dataset'][:12]} → {spec.dataset.digest[:12]}")
     if not changed and recorded["identity"] != spec.identity:
-        changed.append("params.yaml or the code that decides results")
+        changed.append("the code that decides results")
     return "; ".join(changed) or "in nothing that is recorded"

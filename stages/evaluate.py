@@ -1,4 +1,4 @@
-"""The winners on test data that no study saw. data + best configs → results/evaluation/, model/, report.html"""
+"""The winners on test data that no study saw. data + best configs → results/evaluation/, results/model/"""
 
 from reprotune import cli, engine, params
 
@@ -7,7 +7,7 @@ def main() -> None:
     chosen = params.load()
     with engine.started(chosen.execution) as executor:
         # Imported while the workers start. A worker imports this module too, but not these.
-        from reprotune import datasets, evaluation, exported, report, spec
+        from reprotune import datasets, evaluation, exported, spec
 
         spec.check(chosen)
         dataset = datasets.verified(chosen.data.dataset)
@@ -18,8 +18,6 @@ def main() -> None:
         evaluation.write(scores, summary)
         exported.write(weights, configs["best"], dataset)
         evaluation.draw(summary, chosen.multi_objective.minimize)
-        report.write(chosen, dataset)
-        evaluation.track(chosen, dataset)
 
 
 if __name__ == "__main__":

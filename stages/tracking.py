@@ -7,7 +7,7 @@ from reprotune.artifacts import read_yaml
 
 
 def main() -> None:
-    from reprotune import datasets, evaluation, overview, session, spec
+    from reprotune import datasets, overview, report, session, spec
 
     chosen = params.load()
     dataset = datasets.verified(chosen.data.dataset)
@@ -16,7 +16,7 @@ def main() -> None:
     best = read_yaml(Path("results/single_objective/best_config.yaml"))["params"]
     for declared in (spec.of(chosen, "single_objective", dataset), spec.multi_objective(chosen, dataset, best)):
         print(f"{declared.name}: MLflow has its {session.track_again(declared, chosen)} trials")
-    evaluation.track(chosen, dataset)
+    report.track(chosen, dataset)
     print("evaluate: MLflow has its scores")
 
 

@@ -9,9 +9,15 @@ from reprotune import cli, engine, params
 from reprotune.artifacts import read_csv, read_yaml
 
 
+def _count(word: str) -> int:
+    if (count := int(word)) < 1:
+        raise argparse.ArgumentTypeError(f"{count}: must be 1 or more")
+    return count
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--trials", type=int, default=5, metavar="N", help="how many of each study (default: 5)")
+    parser.add_argument("--trials", type=_count, default=5, metavar="N", help="how many of each study (default: 5)")
     parser.add_argument("--all", action="store_true", help="all of them")
     parser.add_argument("--seed", type=int, default=0, help="which ones (default: 0)")
     arguments = parser.parse_args()

@@ -8,6 +8,8 @@ import sys
 import pytest
 from conftest import ROOT
 
+from reprotune import cli
+
 SLEEPS = """
 import time
 from reprotune import cli
@@ -45,7 +47,7 @@ def main():
 cli.run(main)
 """
 
-STOPPED = "error: stopped; all finished trials are kept, and `dvc repro` goes on from here\n"
+STOPPED = "error: stopped; `dvc repro` goes on from here\n"
 
 
 def ended(code: str, by: int | None = None) -> tuple[int, str]:
@@ -81,6 +83,10 @@ def test_it_ends_even_if_a_library_swallows_the_signal() -> None:
     [
         ("Refused('params.yaml: seed = -1: must be more')", "error: params.yaml: seed = -1: must be more\n"),
         ("OSError(28, 'No space left on device', 'x.csv')", "error: [Errno 28] No space left on device: 'x.csv'\n"),
+        (
+            "FileNotFoundError(2, 'No such file or directory', 'results/x.csv')",
+            "error: results/x.csv: is not there; `dvc repro` makes it, `dvc pull` fetches it\n",
+        ),
     ],
 )
 def test_what_the_user_can_mend_is_one_line(error: str, line: str) -> None:
@@ -91,3 +97,20 @@ def test_a_bug_is_a_stack_trace() -> None:
     code, printed = ended(FAILS.format(error="ZeroDivisionError()"))
     assert code == 1
     assert printed.startswith("Traceback")
+
+
+@pytest.mark.parametrize(
+    ("words", "force", "quiet"),
+    [
+        (["-f"], True, False),
+        (["--quiet"], False, True),
+        (["-fq"], True, True),
+        (["--single-item", "-sP"], False, False),
+    ],
+)
+def test_options_are_seen_alone_and_together(
+    monkeypatch: pytest.MonkeyPatch, words: list[str], force: bool, quiet: bool
+) -> None:
+    monkeypatch.delenv("DVC_STAGE", raising=False)
+    monkeypatch.setattr(sys, "argv", ["stage", *words])
+    assert (cli.asked("-f", "--force"), cli.asked("-q", "--quiet")) == (force, quiet)

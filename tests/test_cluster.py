@@ -214,7 +214,7 @@ def test_nothing_unencrypted_leaves_this_machine(address: str, insecure: bool, a
         assert connection.checked(address, insecure) == address
 
 
-STAGES = ("single_objective", "multi_objective", "evaluate")
+STAGES = ("single_objective", "multi_objective", "evaluate", "report")
 
 
 @pytest.mark.cluster

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import make_params
+from conftest import make_params, run
+from optuna.trial import FrozenTrial
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from test_tracking import track
@@ -16,6 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from reprotune import spec as specs
 from reprotune import study
 from reprotune.datasets import Split, StoredDataset
+from reprotune.journal import Journal
 from reprotune.pruners import Memory, Past
 from reprotune.search_space import default_config
 from reprotune.training import fit, new_model
@@ -89,3 +91,23 @@ def test_bytes_sent_for_a_trial(dataset: StoredDataset) -> None:
         memory.append(Past("COMPLETE", tuple(1 / (number + epoch + 2) for epoch in range(10)), 1234, {}))
     sent = len(pickle.dumps(study.task(declared, 1000, default_config(make_params()), memory)))
     assert sent <= 242_000
+
+
+def test_the_journal_is_listed_as_often_however_many_trials_there_are(
+    dataset: StoredDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Listing takes as long as the study is: once a trial, it would be quadratic."""
+    listed = []
+
+    def trials(self: Journal) -> list[FrozenTrial]:
+        listed.append(self)
+        return self.study.get_trials(deepcopy=False)
+
+    monkeypatch.setattr(Journal, "trials", property(trials))
+    counts = []
+    for n_trials in (2, 6):
+        run(specs.of(make_params(single_objective__n_trials=n_trials), "single_objective", dataset), tmp_path)
+        (tmp_path / "studies").rename(tmp_path / f"studies of {n_trials}")
+        counts.append(len(listed))
+        listed.clear()
+    assert counts[0] == counts[1]

@@ -9,11 +9,12 @@ import pytest
 import torch
 from conftest import blobs, make_data
 
-from reprotune import datasets
+from reprotune import datasets, splits
 from reprotune.artifacts import read_json
 from reprotune.datasets import Dataset, StoredDataset
 from reprotune.errors import Refused
 from reprotune.params import Data
+from reprotune.splits import Arrays
 
 
 def data(**changes: object) -> Data:
@@ -73,6 +74,14 @@ def test_an_impossible_part_is_refused(tmp_path: Path, count: int, allowed: str)
         datasets.download(data(train_examples=count), 0, tmp_path)
     assert allowed in str(e.value)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_part_cannot_be_taken_where_a_class_has_one_image() -> None:
+    labels = np.array([0] * 9 + [1])
+    arrays = Arrays(np.zeros((10, 1, 2, 2), dtype=np.uint8), labels)
+    assert len(splits.part(arrays, None, 0, "data.valid_examples").labels) == 10
+    with pytest.raises(Refused, match=r"data.valid_examples = 5: must be null for all 10, as one class has a single"):
+        splits.part(arrays, 5, 0, "data.valid_examples")
 
 
 def test_an_unknown_dataset_is_refused(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Results and MLflow can be made again, and checked, from what a clone holds."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -141,6 +142,36 @@ def test_a_lost_store_is_made_again(repository: Path, dataset: StoredDataset, na
         assert statuses(name) == expected
         locations = {e.name: e.artifact_location for e in client.search_experiments() if e.name != "Default"}
         assert locations == {name: (Path.cwd() / "mlruns" / name).as_uri()}
+
+
+def test_results_of_other_params_are_not_taken_for_the_studys_own(repository: Path, dataset: StoredDataset) -> None:
+    conduct(dataset)
+    shutil.rmtree("studies")
+    before = statuses("single_objective")
+    for change in ({"seed": 7}, {"single_objective__pruner": "none"}, {"single_objective__search_space": EVERYTHING}):
+        params = make_params(**change)
+        declared = specs.of(params, "single_objective", dataset)
+        with pytest.raises(Refused, match="results/single_objective: holds a study of other params or data; run `dvc"):
+            session.track_again(declared, params)
+        with pytest.raises(Refused, match="holds a study of other params"):
+            list(verify.differences(declared, [0], {}, InlineExecutor()))
+    assert statuses("single_objective") == before
+
+
+def test_results_of_another_environment_are_tracked_as_its_own(
+    repository: Path, dataset: StoredDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    declared, params = conduct(dataset)
+    expected = statuses("single_objective")
+    shutil.rmtree("studies")
+    for path in repository.glob("mlflow.db*"):
+        path.unlink()
+    monkeypatch.setenv("MKL_CBWR", "COMPATIBLE")
+    elsewhere = replace(declared)
+    assert elsewhere.identity != declared.identity
+    session.track_again(elsewhere, params)
+    assert statuses("single_objective") == expected
+    assert f"single_objective {declared.identity[:12]}" in expected
 
 
 @pytest.mark.parametrize("after", [0, 7, 25])

@@ -1,11 +1,13 @@
 """results/report.html: one page without a network, which says what the result files say."""
 
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from conftest import InlineExecutor, make_params
+from conftest import ROOT, InlineExecutor, make_params
+from ruamel.yaml import YAML
 
 from reprotune import evaluation, report, session
 from reprotune import spec as specs
@@ -34,9 +36,12 @@ class Page(HTMLParser):
         self.texts.setdefault(self._tag, []).append(data)
 
 
+PARAMS = make_params(evaluate__seeds=2, training__epochs=2)
+
+
 @pytest.fixture
 def source(dataset: StoredDataset, repository: Path) -> str:
-    params = make_params(evaluate__seeds=2, training__epochs=2)
+    params = PARAMS
     for name in ("single_objective", "multi_objective"):
         session.conduct(specs.of(params, name, dataset), params, InlineExecutor(), anew=False)
     configs = evaluation.winners(params)
@@ -45,9 +50,9 @@ def source(dataset: StoredDataset, repository: Path) -> str:
     evaluation.write(scores, summary)
     evaluation.draw(summary, params.multi_objective.minimize)
     report.write(params, dataset)
-    first = evaluation.REPORT.read_bytes()
+    first = report.REPORT.read_bytes()
     report.write(params, dataset)
-    assert evaluation.REPORT.read_bytes() == first
+    assert report.REPORT.read_bytes() == first
     return first.decode()
 
 
@@ -67,3 +72,20 @@ def test_the_report(source: str) -> None:
     assert shown == sorted(f"trial {row['number']}" for row in trials)
     front = read_csv(Path("results/multi_objective/pareto_front.csv"))
     assert {row["number"] for row in front} <= set(page.texts["th"])
+
+
+def test_it_reads_only_what_dvc_yaml_declares(
+    source: str, dataset: StoredDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]["report"]
+    for name in (dep for dep in stage["deps"] if dep.startswith("results/") and Path(dep).exists()):
+        (tmp_path / "copy" / name).parent.mkdir(parents=True, exist_ok=True)
+        (shutil.copytree if Path(name).is_dir() else shutil.copy)(name, tmp_path / "copy" / name)
+    monkeypatch.chdir(tmp_path / "copy")
+    report.write(PARAMS, dataset)
+    assert report.REPORT.read_text() == source
+
+
+def test_a_reason_is_shown_as_it_is() -> None:
+    row = {"params.lr": "0.123456", "params.width": "128", "params.flip": "True", "reason": "Error: in x.cpp:7. Stop"}
+    assert report._short(row) == {"lr": "0.1235", "width": "128", "flip": "True", "reason": row["reason"]}

@@ -5,6 +5,10 @@ import pytest
 from conftest import ROOT, make_params
 
 from reprotune import search_space
+from reprotune import spec as specs
+from reprotune.cost import measure
+from reprotune.datasets import StoredDataset
+from reprotune.models import outline
 from reprotune.params import Categorical, FloatRange, IntRange
 from reprotune.training import HYPERPARAMETERS, OPTIMIZERS
 
@@ -77,8 +81,9 @@ def test_the_default_config_has_a_value_for_each_layer() -> None:
 
 def test_largest_is_the_highest_of_everything() -> None:
     space = search_space.complete(make_params(), BOTH, "single_objective")
-    mlp, cnn = search_space.largest(space)
-    assert (mlp["layers"], mlp["width_3"], mlp["lr"]) == (3, 8, 0.1)
+    *mlps, cnn = search_space.largest(space)
+    assert [mlp["layers"] for mlp in mlps] == [1, 2, 3]
+    assert (mlps[2]["width_3"], mlps[2]["lr"]) == (8, 0.1)
     assert (cnn["blocks"], cnn["channels_2"]) == (2, 5)
 
 
@@ -90,7 +95,7 @@ def test_one_layer_can_have_a_declaration_of_its_own() -> None:
     assert {config[f"width_{n}"] for config in configs for n in (2, 3) if n <= config["layers"]} == {4, 6, 8}
     assert {(config["dropout_2"], config["dropout_3"]) for config in configs if config["layers"] == 3} == {(0.2, 0.1)}
     assert all(search_space.contains(space, config) for config in configs)
-    mlp, _ = search_space.largest(space)
+    mlp = list(search_space.largest(space))[2]
     assert (mlp["width_1"], mlp["width_2"]) == (30, 8)
 
 
@@ -110,9 +115,12 @@ def test_an_optimizers_own_hyperparameters_are_suggested_with_it_alone() -> None
 def test_largest_is_of_every_choice_of_words() -> None:
     pooling = Categorical(type="categorical", choices=("average", "flatten"))
     kernel = IntRange(type="int", low=1, high=5, step=2)
-    space = search_space.complete(make_params(), {**BOTH, "pooling": pooling, "kernel": kernel}, "single_objective")
+    blocks = IntRange(type="int", low=1, high=2)
+    declared = {**BOTH, "blocks": blocks, "pooling": pooling, "kernel": kernel}
+    space = search_space.complete(make_params(), declared, "single_objective")
     configs = [config for config in search_space.largest(space) if config["model"] == "cnn"]
-    assert [(config["pooling"], config["kernel"]) for config in configs] == [("average", 5), ("flatten", 5)]
+    expected = [(depth, name, 5) for depth in (1, 2) for name in ("average", "flatten")]
+    assert [(config["blocks"], config["pooling"], config["kernel"]) for config in configs] == expected
 
 
 def test_a_fixed_value_is_recorded_like_a_searched_one() -> None:
@@ -121,3 +129,19 @@ def test_a_fixed_value_is_recorded_like_a_searched_one() -> None:
     config = search_space.suggest(trial, search_space.complete(make_params(), {"epochs": 7}, "single_objective"))
     assert config["epochs"] == 7
     assert trial.params == config
+
+
+@pytest.mark.parametrize("minimize", ["flops", "parameters"])
+def test_no_config_costs_more_than_the_reference_point(dataset: StoredDataset, minimize: str) -> None:
+    """A cnn that flattens its last images has the more parameters the fewer blocks make them smaller."""
+    space = {
+        "model": "cnn",
+        "blocks": {"type": "int", "low": 1, "high": 3},
+        "channels": 2,
+        "pooling": {"type": "categorical", "choices": ["flatten", "average"]},
+    }
+    params = make_params(multi_objective__minimize=minimize, multi_objective__search_space=space)
+    declared = specs.of(params, "multi_objective", dataset)
+    models = (outline(config, dataset.inputs) for config in suggested(declared.space, 60))
+    costs = [getattr(measure(model, dataset.shape), minimize) for model in models]
+    assert max(costs) <= declared.reference_point[0]

@@ -245,14 +245,16 @@ def test_a_trial_whose_worker_dies_or_hangs_fails(
 
 
 @pytest.mark.parametrize(
-    "changes",
+    ("changes", "blocks"),
     [
-        {"model__model": "cnn", "model__blocks": 5},
-        {"single_objective__search_space": {"model": "cnn", "blocks": {"type": "int", "low": 1, "high": 5}}},
+        ({"model__model": "cnn", "model__blocks": 5}, 5),
+        ({"single_objective__search_space": {"model": "cnn", "blocks": {"type": "int", "low": 1, "high": 5}}}, 4),
     ],
 )
-def test_a_net_that_the_images_are_too_small_for_is_refused(dataset: StoredDataset, changes: dict[str, Any]) -> None:
-    line = "params.yaml: single_objective.search_space, .*: blocks = 5: too many for images of 8 × 8 pixels"
+def test_a_net_that_the_images_are_too_small_for_is_refused(
+    dataset: StoredDataset, changes: dict[str, Any], blocks: int
+) -> None:
+    line = f"params.yaml: single_objective.search_space, .*: blocks = {blocks}: too many for images of 8 × 8 pixels"
     with pytest.raises(Refused, match=line):
         specs.of(make_params(**changes), "single_objective", dataset)
 
