@@ -17,6 +17,12 @@ from reprotune.spec import Spec
 from reprotune.splits import Arrays
 
 ROOT = Path(__file__).parents[1]
+LONGEST = ("test_pipeline", "test_study")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files that take longest first, so that no core is idle at the end."""
+    items.sort(key=lambda item: item.path.stem not in LONGEST)
 
 
 def blobs(_: Data | None = None) -> tuple[Arrays, None]:

@@ -18,7 +18,7 @@ from clone import Clone
 from conftest import ROOT, facts, make_params, run
 from deployment import WORKER, Deployment, deployed, kill
 from test_engine import execution
-from test_study import hangs_if_wide, killed_if_wide
+from test_study import failing, hangs_once, killed_if_wide
 
 from reprotune import connection, engine, study
 from reprotune import spec as specs
@@ -154,12 +154,10 @@ def test_a_scheduler_that_is_lost_ends_the_study_in_one_line(dataset: StoredData
 
 @pytest.mark.cluster
 @pytest.mark.parametrize(
-    ("work", "limit", "reason"),
-    [(killed_if_wide, 5, "WorkerDied: its worker died 3 times"), (hangs_if_wide, 7, "TimeoutError: took")],
+    ("work", "reason"), [(killed_if_wide, "WorkerDied: its worker died 3 times"), (hangs_once, "TimeoutError: took")]
 )
 def test_a_trial_whose_worker_dies_or_hangs_fails(
     work: Callable[[Task], Result],
-    limit: int,
     reason: str,
     deployment: Deployment,
     dataset: StoredDataset,
@@ -167,11 +165,11 @@ def test_a_trial_whose_worker_dies_or_hangs_fails(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The same trials as with local workers, and no others."""
-    declared = replace(spec(dataset), n_trials=8, trial_timeout=15.0 if work is hangs_if_wide else None)
+    declared = replace(spec(dataset), n_trials=8, trial_timeout=15.0 if work is hangs_once else None)
     expected = facts(run(declared, tmp_path / "undisturbed"))
     monkeypatch.setattr(study, "run_trial", work)
     trials = search(declared, deployment, tmp_path / "disturbed")
-    failed = {trial.number for trial in trials if trial.config["width_1"] > limit}
+    failed = failing(work, trials)
     assert 0 < len(failed) < 8
     assert {trial.number for trial in trials if trial.result.reason.startswith(reason)} == failed
     assert all(fact == expected[fact[0]] for fact in facts(trials[:4]) if fact[0] not in failed)

@@ -211,15 +211,19 @@ def killed_if_wide(task: Task) -> Result:
     return run_trial(task)
 
 
-def hangs_if_wide(task: Task) -> Result:
-    if task.config["width_1"] > 7:
+def hangs_once(task: Task) -> Result:
+    if task.number == 2:
         time.sleep(600)
     return run_trial(task)
 
 
+def failing(work: Callable[[Task], Result], trials: list[study.Trial]) -> set[int]:
+    return {2} if work is hangs_once else {trial.number for trial in trials if trial.config["width_1"] > 5}
+
+
 @pytest.mark.parametrize("workers", [1, 3])
 @pytest.mark.parametrize(
-    ("work", "reason"), [(killed_if_wide, "WorkerDied: its worker died 3 times"), (hangs_if_wide, "TimeoutError: took")]
+    ("work", "reason"), [(killed_if_wide, "WorkerDied: its worker died 3 times"), (hangs_once, "TimeoutError: took")]
 )
 def test_a_trial_whose_worker_dies_or_hangs_fails(
     work: Callable[[Task], Result],
@@ -231,12 +235,11 @@ def test_a_trial_whose_worker_dies_or_hangs_fails(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Which trials fail depends on nothing but the trials, and the study goes on."""
-    declared = replace(spec(dataset, n_trials=8), trial_timeout=15.0 if work is hangs_if_wide else None)
+    declared = replace(spec(dataset, n_trials=8), trial_timeout=15.0 if work is hangs_once else None)
     expected = facts(run(declared, tmp_path / "undisturbed"))
-    limit = 7 if work is hangs_if_wide else 5
     monkeypatch.setattr(study, "run_trial", work)
     trials = run(declared, tmp_path / "disturbed", pools[workers])
-    failed = {trial.number for trial in trials if trial.config["width_1"] > limit}
+    failed = failing(work, trials)
     assert failed
     assert {trial.number for trial in trials if trial.result.state == "FAIL"} == failed
     assert all(trial.result.reason.startswith(reason) for trial in trials if trial.number in failed)
