@@ -2,15 +2,16 @@
 
 import statistics
 from collections import deque
-from collections.abc import Mapping
-from concurrent.futures import Executor
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor, Future
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from reprotune import exported
-from reprotune.artifacts import read_csv, read_yaml, write_csv, write_json
+from reprotune.artifacts import digest, file_digest, read_csv, read_yaml, replacing, write_csv, write_json
 from reprotune.cost import measure
 from reprotune.datasets import Split, StoredDataset, open_dataset
 from reprotune.errors import Refused
@@ -21,12 +22,13 @@ from reprotune.params import Params
 from reprotune.pool import WorkerDied
 from reprotune.progress import shown
 from reprotune.search_space import default_config
-from reprotune.spec import resolve_device, seeds
+from reprotune.spec import made_by, resolve_device, seeds
 from reprotune.training import fit, new_model, score
 
 Scores = Mapping[str, list[float]]
 
 FOLDER = Path("results/evaluation")
+KEPT = Path("studies/evaluate")  # the models, by which an interrupted evaluation goes on
 
 
 def winners(params: Params) -> dict[str, Config]:
@@ -39,47 +41,64 @@ def winners(params: Params) -> dict[str, Config]:
     }
 
 
-def test_scores(
-    configs: Mapping[str, Config], dataset: StoredDataset, params: Params, executor: Executor
-) -> tuple[Scores, bytes]:
-    """(name → test accuracies over `evaluate.seeds` seeds, the same for all; the best config's weights, of the first).
+def trained(
+    configs: Mapping[str, Config], dataset: StoredDataset, params: Params, executor: Executor, anew: bool
+) -> dict[str, list[Path]]:
+    """Name → its models: one for each of `evaluate.seeds` seeds, the same for all. Equal configs are trained once.
 
-    Equal configs are trained once.
+    anew: train also those that an evaluation of the same has left, as an interrupted one does.
     """
     device = resolve_device(params.training.device)
-    keys = {name: tuple(config.items()) for name, config in configs.items()}
+    models: dict[str, list[Path]] = {name: [] for name in configs}
+    trainings: dict[Path, tuple[str, Config, int]] = {}
+    for (name, config), repeat in product(configs.items(), range(params.evaluate.seeds)):
+        seed = seeds(params.seed, repeat)[1]
+        path = _path(config, seed, dataset, device)
+        models[name].append(path)
+        trainings.setdefault(path, (f"{name}, seed {repeat + 1}", config, seed))
     futures = {
-        key: [
-            executor.submit(_trained, dict(key), seeds(params.seed, repeat)[1], dataset.folder, dataset.digest, device)
-            for repeat in range(params.evaluate.seeds)
-        ]
-        for key in dict.fromkeys(keys.values())
+        path: executor.submit(_trained, config, seed, dataset.folder, dataset.digest, device)
+        for path, (_, config, seed) in trainings.items()
+        if anew or not path.exists()
     }
-    epochs = params.evaluate.seeds * sum(dict(key)["epochs"] for key in futures)
-    done = 0
+    epochs, done = sum(config["epochs"] for _, config, _ in trainings.values()), 0
     with shown() as show:
-        for number, (key, futures_of) in enumerate(futures.items(), start=1):
-            for repeat, future in enumerate(futures_of, start=1):
-                training = f"config {number} of {len(futures)}, seed {repeat}"
-                try:
-                    accuracy, _ = future.result()
-                except WorkerDied as error:
-                    raise Refused(f"{training}: {error}") from None
-                done += dict(key)["epochs"]
-                line = f"{training}: test accuracy {accuracy:.4f}"
-                show(done / epochs, f"{done}/{epochs} epochs, {line}", line)
-    scores = {name: [future.result()[0] for future in futures[key]] for name, key in keys.items()}
-    return scores, futures[keys["best"]][0].result()[1]
+        for path, (training, config, _) in trainings.items():
+            if path in futures:
+                _keep(path, training, futures[path])
+            done += config["epochs"]
+            line = f"{training}: test accuracy {exported.test_accuracy(path):.4f}"
+            show(done / epochs, f"{done}/{epochs} epochs, {line}", line)
+    return models
 
 
-def _trained(config: Config, seed: int, folder: Path, digest: str, device: str) -> tuple[float, bytes]:
-    """(test accuracy, weights) of one training; the test split is read once, after its last epoch."""
+def _path(config: Config, seed: int, dataset: StoredDataset, device: str) -> Path:
+    """Where a training's model is kept: its name is the digest of all that decides it."""
+    code = [file_digest(Path(file)) for file in (__file__, exported.__file__)]
+    return KEPT / f"{digest([dict(config), seed, dataset.digest, made_by(device), code])[:24]}.safetensors"
+
+
+def _keep(path: Path, training: str, future: Future[bytes]) -> None:
+    try:
+        content = future.result()
+    except WorkerDied as error:
+        raise Refused(f"{training}: {error}") from None
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def _trained(config: Config, seed: int, folder: Path, digest: str, device: str) -> bytes:
+    """One training's model; the test split is read once, after its last epoch."""
     dataset = open_dataset(folder, digest)
     train, valid = dataset.load("train", device), dataset.load("valid", device)
     both = Split(torch.cat([train.images, valid.images]), torch.cat([train.labels, valid.labels]))
     model = new_model(config, dataset.inputs, seed)
     deque(fit(model, config, both, seed), maxlen=0)
-    return score(model, dataset.load("test", device))[1], exported.weights(model)
+    return exported.weights(model, score(model, dataset.load("test", device))[1])
+
+
+def test_scores(models: Mapping[str, Sequence[Path]]) -> Scores:
+    return {name: [exported.test_accuracy(path) for path in paths] for name, paths in models.items()}
 
 
 def summarize(configs: Mapping[str, Config], scores: Scores, dataset: StoredDataset) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import safetensors.torch
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from reprotune import image_folder
@@ -32,15 +32,25 @@ class Description(BaseModel):
     std: tuple[float, ...]
 
 
-def weights(model: nn.Module) -> bytes:
+def weights(model: nn.Module, test_accuracy: float) -> bytes:
     """What weights.safetensors holds."""
-    return safetensors.torch.save({name: value.cpu().contiguous() for name, value in model.state_dict().items()})
+    tensors = {name: value.cpu().contiguous() for name, value in model.state_dict().items()}
+    return safetensors.torch.save(tensors, {"test_accuracy": repr(test_accuracy)})
 
 
-def write(content: bytes, config: Config, dataset: StoredDataset) -> None:
-    """weights.safetensors and model.json. content: as `weights` gives it."""
+def test_accuracy(path: Path) -> float:
+    """That of a model whose weights are there. Raises Refused."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return float(file.metadata()["test_accuracy"])
+    except SafetensorError as error:
+        raise Refused(f"{path}: is damaged ({line(error)}); delete it, and its model is trained again") from None
+
+
+def write(path: Path, config: Config, dataset: StoredDataset) -> None:
+    """weights.safetensors and model.json. path: where the weights are."""
     with replacing(FOLDER / "weights.safetensors") as temporary:
-        temporary.write_bytes(content)
+        temporary.write_bytes(path.read_bytes())
     description = Description(
         config=dict(config),
         dataset=dataset.name,

@@ -182,7 +182,8 @@ def load(path: Path = PATH) -> Params:
 
 
 def _refused(errors: Sequence[ErrorDetails], content: Any) -> Refused:
-    first, location = errors[0], _keys(errors[0], content)
+    first = min(errors, key=lambda error: error["type"] == "missing")  # what seems missing may be misspelt
+    location = _keys(first, content)
     key = ".".join(location) or "the whole file"
     if first["type"] == "missing":
         return Refused(f"{PATH}: {key}: is missing")
@@ -209,10 +210,8 @@ def _keys(error: ErrorDetails, content: Any) -> list[str]:
 def _known_keys(location: list[str]) -> list[str]:
     section: Any = Params
     for key in location[:-1]:
-        field = section.model_fields.get(key)
-        if field is None:  # inside a search space
-            return ["type", "low", "high", "log", "step", "choices"]
-        section = field.annotation
-        if not (isinstance(section, type) and issubclass(section, BaseModel)):
+        fields = section.model_fields
+        section = fields[key].annotation if key in fields else None
+        if not (isinstance(section, type) and issubclass(section, BaseModel)):  # a search space
             return ["type", "low", "high", "log", "step", "choices"]
     return list(section.model_fields)

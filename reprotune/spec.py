@@ -83,12 +83,17 @@ class Spec:
     @cached_property
     def identity(self) -> str:
         """The digest of what determines the trials; two studies of one identity have the same trials."""
-        code = [file_digest(Path(__file__).with_name(f"{module}.py")) for module in _DECISIVE]
-        return digest([self.declared, code, bits.arithmetic(self.device)])
+        return digest([self.declared, made_by(self.device)])
 
     @property
     def journal(self) -> Path:
         return Path("studies") / f"{self.name}-{self.identity[:12]}.log"
+
+
+def made_by(device: str) -> str:
+    """The digest of the code and the arithmetic that decide the bits of a training."""
+    code = [file_digest(Path(__file__).with_name(f"{module}.py")) for module in _DECISIVE]
+    return digest([code, bits.arithmetic(device)])
 
 
 def of(params: Params, name: str, dataset: StoredDataset) -> Spec:

@@ -13,10 +13,11 @@ def main() -> None:
         dataset = datasets.verified(chosen.data.dataset)
         executor.share(dataset, spec.resolve_device(chosen.training.device))
         configs = evaluation.winners(chosen)
-        scores, weights = evaluation.test_scores(configs, dataset, chosen, executor)
+        models = evaluation.trained(configs, dataset, chosen, executor, anew=cli.asked("-f", "--force"))
+        scores = evaluation.test_scores(models)
         summary = evaluation.summarize(configs, scores, dataset)
         evaluation.write(scores, summary)
-        exported.write(weights, configs["best"], dataset)
+        exported.write(models["best"][0], configs["best"], dataset)
         evaluation.draw(summary, chosen.multi_objective.minimize)
 
 

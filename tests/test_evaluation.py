@@ -1,32 +1,51 @@
+from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import InlineExecutor, make_params
 
 from reprotune import artifacts, evaluation
 from reprotune.datasets import StoredDataset
+from reprotune.errors import Refused
+from reprotune.params import Evaluate
 
 CONFIG = {**make_params().training.hyperparameters, "model": "mlp", "layers": 1, "width_1": 8, "dropout_1": 0.2}
 CONFIG |= {"lr": 0.01, "batch_size": 32, "epochs": 2}
 
 
+class Counting(InlineExecutor):
+    """Notes the arguments of each task; `left` tasks are done before it is interrupted."""
+
+    def __init__(self, left: int = 1000) -> None:
+        self.submitted: list[tuple[Any, ...]] = []
+        self._left = left
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        self.submitted.append(args)
+        if len(self.submitted) > self._left:
+            interrupted: Future[Any] = Future()
+            interrupted.set_exception(KeyboardInterrupt())
+            return interrupted
+        return super().submit(fn, *args, **kwargs)
+
+
+CONFIGS = {"best": CONFIG, "knee": CONFIG | {"epochs": 6}, "most_accurate": dict(CONFIG)}
+
+
 def test_scores(dataset: StoredDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    submitted = []
-
-    class Counting(InlineExecutor):
-        def submit(self, fn, /, *args, **kwargs):  # type: ignore[no-untyped-def]
-            submitted.append(args)
-            return super().submit(fn, *args, **kwargs)
-
-    configs = {"best": CONFIG, "knee": CONFIG | {"epochs": 6}, "most_accurate": dict(CONFIG)}
-    scores, _ = evaluation.test_scores(configs, dataset, make_params(evaluate__seeds=3), Counting())
+    monkeypatch.chdir(tmp_path)
+    executor, configs = Counting(), CONFIGS
+    scores = evaluation.test_scores(
+        evaluation.trained(configs, dataset, make_params(evaluate__seeds=3), executor, anew=False)
+    )
+    submitted = executor.submitted
     assert len(submitted) == 6  # equal configs are trained once
     assert scores["best"] == scores["most_accurate"]
     assert len(set(scores["best"])) > 1
     assert [args[1] for args in submitted[:3]] == [args[1] for args in submitted[3:]]
 
     summary = evaluation.summarize(configs, scores, dataset)
-    monkeypatch.chdir(tmp_path)
     evaluation.write(scores, summary)
     assert artifacts.read_json(evaluation.FOLDER / "metrics.json") == summary
     macs = 64 * 8 + 8 * 4
@@ -42,6 +61,34 @@ def test_scores(dataset: StoredDataset, tmp_path: Path, monkeypatch: pytest.Monk
     assert all(shown in figure for shown in ("<!-- parameters -->", "<!-- best, most accurate -->", "<!-- knee -->"))
     rows = artifacts.read_csv(evaluation.FOLDER / "test_scores.csv")
     assert [float(row["test_accuracy"]) for row in rows if row["config"] == "knee"] == scores["knee"]
+
+
+def test_an_interrupted_evaluation_goes_on(
+    dataset: StoredDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    params = make_params(evaluate__seeds=3)
+
+    def trained(executor: Counting, seeds: int = 3, anew: bool = False, **changes: Any) -> dict[str, list[bytes]]:
+        chosen = params.model_copy(update={"evaluate": Evaluate(seeds=seeds), **changes})
+        models = evaluation.trained(CONFIGS, dataset, chosen, executor, anew)
+        return {name: [path.read_bytes() for path in paths] for name, paths in models.items()}
+
+    with pytest.raises(KeyboardInterrupt):
+        trained(Counting(left=4))
+    assert len(list(evaluation.KEPT.iterdir())) == 4
+    rest, none, more, another, anew = Counting(), Counting(), Counting(), Counting(), Counting()
+    models = trained(rest)
+    assert len(rest.submitted) == 2
+    assert trained(none) == models == trained(anew, anew=True)
+    assert (len(none.submitted), len(anew.submitted)) == (0, 6)
+    assert trained(more, seeds=4)["knee"][:3] == models["knee"]
+    assert len(more.submitted) == 2  # a seed more for each of two configs
+    assert trained(another, seed=1)["knee"] != models["knee"]
+    assert len(another.submitted) == 6
+    next(evaluation.KEPT.iterdir()).write_bytes(b"torn")
+    with pytest.raises(Refused, match=r"studies/evaluate/.*: is damaged .*; delete it, and its model is trained again"):
+        [trained(Counting(), seeds=4), trained(Counting(), seed=1)]
 
 
 def test_winners(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,11 +25,11 @@ def found(
     """(test accuracy of what was written to results/model, its config)."""
     monkeypatch.chdir(tmp_path)
     config = {**CONFIG, "epochs": 8, **(CNN if request.param == "cnn" else {})}
-    scores, weights = evaluation.test_scores(
-        {"best": config}, dataset, make_params(evaluate__seeds=1), InlineExecutor()
-    )
-    exported.write(weights, config, dataset)
-    return scores["best"][0], config
+    (path,) = evaluation.trained({"best": config}, dataset, make_params(evaluate__seeds=1), InlineExecutor(), False)[
+        "best"
+    ]
+    exported.write(path, config, dataset)
+    return exported.test_accuracy(path), config
 
 
 def test_it_is_the_model_that_was_scored(found: tuple[float, Config], dataset: StoredDataset) -> None:

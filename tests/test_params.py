@@ -19,6 +19,7 @@ def test_the_projects_params_are_accepted() -> None:
 
 # key, the value that replaces it, and what the one line must say of it
 REFUSED = [
+    ("execution", {"windw": 8}, "execution.windw = 8: unknown key; known here: engine, workers, window"),
     ("sede", 1, "unknown key; known here: seed, data, model"),
     ("seed", -1, "seed = -1: should be greater than or equal to 0"),
     ("seed", True, "seed = True: should be a valid integer"),

@@ -45,7 +45,7 @@ def source(dataset: StoredDataset, repository: Path) -> str:
     for name in ("single_objective", "multi_objective"):
         session.conduct(specs.of(params, name, dataset), params, InlineExecutor(), anew=False)
     configs = evaluation.winners(params)
-    scores, _ = evaluation.test_scores(configs, dataset, params, InlineExecutor())
+    scores = evaluation.test_scores(evaluation.trained(configs, dataset, params, InlineExecutor(), anew=False))
     summary = evaluation.summarize(configs, scores, dataset)
     evaluation.write(scores, summary)
     evaluation.draw(summary, params.multi_objective.minimize)
