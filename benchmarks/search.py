@@ -160,7 +160,7 @@ def _wins(arm: Arm, runs: Runs, size: Size) -> Iterator[int]:
 
 
 def _draw(runs: Runs, quality: str, size: Size, axes: "Axes") -> None:
-    grid = range(size.epochs // 10, size.epochs + 1, max(1, size.epochs // 100))
+    grid = range(size.epochs // 5, size.epochs + 1, max(1, size.epochs // 100))
     for arm, seeds in runs.items():
         if arm.window == WINDOW:
             means, halves = zip(*(interval([after_epochs(p, at) for p in seeds.values()]) for at in grid), strict=True)
