@@ -40,9 +40,9 @@ def _write_samples(dataset: StoredDataset) -> None:
         Image.fromarray(sheet if channels == 3 else sheet[..., 0]).save(temporary, format="PNG", compress_level=0)
 
 
-def track(dataset: StoredDataset, seed: int) -> None:
+def track(dataset: StoredDataset) -> None:
     """The dataset's run in MLflow: one for each digest."""
-    params = {"seed": seed, "dataset": dataset.name, "digest": dataset.digest}
-    with parent_run("download", dataset.digest, params | sizes(dataset)) as parent, parent.surviving():
+    params = {"dataset": dataset.name, "digest": dataset.digest, **sizes(dataset)}
+    with parent_run("download", dataset.digest, params) as parent, parent.surviving():
         for name in FILES:
             parent.log_file(dataset.folder / name)

@@ -15,7 +15,7 @@ def main() -> None:
     overview.write(stored)
     sizes = ", ".join(f"{size:,} {split}" for split, size in overview.sizes(stored).items())
     print(f"{folder}: {sizes}; digest {stored.digest[:12]}")
-    overview.track(stored, chosen.seed)
+    overview.track(stored)
 
 
 if __name__ == "__main__":

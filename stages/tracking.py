@@ -11,7 +11,7 @@ def main() -> None:
 
     chosen = params.load()
     dataset = datasets.verified(chosen.data.dataset)
-    overview.track(dataset, chosen.seed)
+    overview.track(dataset)
     print("download: MLflow has its dataset")
     best = read_yaml(Path("results/single_objective/best_config.yaml"))["params"]
     for declared in (spec.of(chosen, "single_objective", dataset), spec.multi_objective(chosen, dataset, best)):

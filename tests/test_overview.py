@@ -37,8 +37,8 @@ def test_the_samples_are_of_their_class(stored: StoredDataset) -> None:
 
 def test_one_run_for_each_digest(stored: StoredDataset, repository: Path) -> None:
     overview.write(stored)
-    overview.track(stored, 0)
-    overview.track(stored, 0)
+    overview.track(stored)
+    overview.track(stored)
     client = MlflowClient(f"sqlite:///{repository / 'mlflow.db'}")
     experiment = client.get_experiment_by_name("download")
     assert experiment is not None
@@ -48,5 +48,5 @@ def test_one_run_for_each_digest(stored: StoredDataset, repository: Path) -> Non
     assert run.data.params["train"] == "240"
     assert {artifact.path for artifact in client.list_artifacts(run.info.run_id)} == set(overview.FILES)
     stored.digest = "f" * 64
-    overview.track(stored, 0)
+    overview.track(stored)
     assert len(client.search_runs([experiment.experiment_id])) == 2
