@@ -49,11 +49,13 @@ def trained(
     anew: train also those that an evaluation of the same has left, as an interrupted one does.
     """
     device = resolve_device(params.training.device)
+    code = [made_by(device), *(file_digest(Path(file)) for file in (__file__, exported.__file__))]
     models: dict[str, list[Path]] = {name: [] for name in configs}
     trainings: dict[Path, tuple[str, Config, int]] = {}
     for (name, config), repeat in product(configs.items(), range(params.evaluate.seeds)):
         seed = seeds(params.seed, repeat)[1]
-        path = _path(config, seed, dataset, device)
+        # Its name is the digest of all that decides the model.
+        path = KEPT / f"{digest([dict(config), seed, dataset.digest, code])[:24]}.safetensors"
         models[name].append(path)
         trainings.setdefault(path, (f"{name}, seed {repeat + 1}", config, seed))
     futures = {
@@ -70,12 +72,6 @@ def trained(
             line = f"{training}: test accuracy {exported.test_accuracy(path):.4f}"
             show(done / epochs, f"{done}/{epochs} epochs, {line}", line)
     return models
-
-
-def _path(config: Config, seed: int, dataset: StoredDataset, device: str) -> Path:
-    """Where a training's model is kept: its name is the digest of all that decides it."""
-    code = [file_digest(Path(file)) for file in (__file__, exported.__file__)]
-    return KEPT / f"{digest([dict(config), seed, dataset.digest, made_by(device), code])[:24]}.safetensors"
 
 
 def _keep(path: Path, training: str, future: Future[bytes]) -> None:

@@ -29,13 +29,14 @@ def hold_out(arrays: Arrays, count: int, seed: int) -> tuple[Arrays, Arrays]:
 
 def part(arrays: Arrays, count: int | None, seed: int, key: str) -> Arrays:
     """A stratified part, or all for None. Raises ParamsError, naming `key`, if each class cannot be in it."""
-    classes = len(np.unique(arrays.labels))
+    of_classes = np.unique_counts(arrays.labels).counts
+    classes = len(of_classes)
     available = len(arrays.labels)
     if count is None or count == available:
         return arrays
     if not classes <= count <= available - classes:
         raise ParamsError(key, count, f"must be from {classes} to {available - classes}, or null for all {available}")
-    if np.unique_counts(arrays.labels).counts.min() < 2:
+    if of_classes.min() < 2:
         raise ParamsError(key, count, f"must be null for all {available}, as one class has a single image there")
     return hold_out(arrays, count, seed)[1]
 

@@ -41,17 +41,16 @@ PARAMS = make_params(evaluate__seeds=2, training__epochs=2)
 
 @pytest.fixture
 def source(dataset: StoredDataset, repository: Path) -> str:
-    params = PARAMS
     for name in ("single_objective", "multi_objective"):
-        session.conduct(specs.of(params, name, dataset), params, InlineExecutor(), anew=False)
-    configs = evaluation.winners(params)
-    scores = evaluation.test_scores(evaluation.trained(configs, dataset, params, InlineExecutor(), anew=False))
+        session.conduct(specs.of(PARAMS, name, dataset), PARAMS, InlineExecutor(), anew=False)
+    configs = evaluation.winners(PARAMS)
+    scores = evaluation.test_scores(evaluation.trained(configs, dataset, PARAMS, InlineExecutor(), anew=False))
     summary = evaluation.summarize(configs, scores, dataset)
     evaluation.write(scores, summary)
-    evaluation.draw(summary, params.multi_objective.minimize)
-    report.write(params, dataset)
+    evaluation.draw(summary, PARAMS.multi_objective.minimize)
+    report.write(PARAMS, dataset)
     first = report.REPORT.read_bytes()
-    report.write(params, dataset)
+    report.write(PARAMS, dataset)
     assert report.REPORT.read_bytes() == first
     return first.decode()
 
