@@ -13,3 +13,7 @@ SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {  # seed → sampler
     "cmaes": lambda seed: samplers.CmaEsSampler(seed=seed, warn_independent_sampling=False),
 }
 SINGLE_OBJECTIVE_ONLY = frozenset({"cmaes"})
+
+# They learn from complete trials alone, so they are told that a pruned one is complete, with its last accuracy:
+# else they propose again what was pruned.
+COMPLETE_ONLY = frozenset({"nsga2", "gp", "cmaes"})

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from itertools import takewhile
+from typing import cast
 
 import optuna
 from optuna.storages import InMemoryStorage
@@ -19,7 +20,7 @@ from reprotune.journal import Journal
 from reprotune.models import Config
 from reprotune.pool import WorkerDied
 from reprotune.pruners import Memory, Past, Told
-from reprotune.samplers import SAMPLERS
+from reprotune.samplers import COMPLETE_ONLY, SAMPLERS
 from reprotune.search_space import suggest
 from reprotune.spec import Spec, seeds
 from reprotune.trial import Result, Task, run_trial
@@ -133,8 +134,10 @@ class _Window:
             trial_id = self._storage.get_trial_id_from_study_id_trial_number(self._study._study_id, number)
             for epoch, point in enumerate(result.curve, start=1):
                 self._storage.set_trial_intermediate_value(trial_id, epoch, point.valid_accuracy)
-        values = self._spec.values(result) if result.state == "COMPLETE" else None
-        self._study.tell(number, values, TrialState[result.state])
+        passed_over = result.state == "PRUNED" and self._spec.sampler in COMPLETE_ONLY
+        state = "COMPLETE" if passed_over else result.state
+        values = [cast("float", result.value(objective)) for objective in self._spec.objectives]
+        self._study.tell(number, values if state == "COMPLETE" else None, TrialState[state])
 
 
 def _as_asked(trial: FrozenTrial) -> FrozenTrial:

@@ -11,13 +11,16 @@ from typing import Any
 
 import pytest
 from conftest import InlineExecutor, facts, make_params, run
+from optuna.trial import TrialState
 
 from reprotune import bits, journal, study
 from reprotune import spec as specs
+from reprotune.cost import Cost
+from reprotune.curve import Epoch
 from reprotune.datasets import StoredDataset
 from reprotune.errors import Refused
 from reprotune.pruners import ONE_OBJECTIVE, SEVERAL_OBJECTIVES, Memory
-from reprotune.samplers import SAMPLERS, SINGLE_OBJECTIVE_ONLY
+from reprotune.samplers import COMPLETE_ONLY, SAMPLERS, SINGLE_OBJECTIVE_ONLY
 from reprotune.spec import Spec
 from reprotune.trial import Result, Task, run_trial
 
@@ -98,6 +101,31 @@ def test_contract(
     assert facts(run(replace(declared, n_trials=9), tmp_path / "longer")) == trials[:9]
     assert facts(run(declared, tmp_path / "longer", Dying(5))) == trials  # it trains the other five
     assert facts(run(replace(declared, n_trials=9), tmp_path / "longer", Dying(0))) == trials[:9]
+
+
+@pytest.mark.parametrize(("name", "sampler"), [(n, s) for n, s, _ in CONTRACT if s in COMPLETE_ONLY])
+def test_a_sampler_learns_how_good_a_pruned_trial_was(
+    name: str, sampler: str, dataset: StoredDataset, tmp_path: Path
+) -> None:
+    """All trials are pruned, and what is good in one study is bad in the other: the proposals must part."""
+
+    class Pruning(InlineExecutor):
+        def __init__(self, sign: int) -> None:
+            self._sign = sign
+
+        def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+            future: Future[Any] = Future()
+            accuracy = 0.5 + self._sign * args[0].config["lr"]
+            curve, cost = (Epoch(1.0, 1.0, accuracy),), Cost(flops=2, macs=1, parameters=1)
+            future.set_result(Result("PRUNED", curve, cost, "as told"))
+            return future
+
+    n_trials = 15 if sampler == "gp" else 60  # GP learns after 10 trials, the others after a generation
+    declared = spec(dataset, name, sampler=sampler, n_trials=n_trials)
+    good, bad = (run(declared, tmp_path / str(sign), Pruning(sign)) for sign in (1, -1))
+    assert [t.config for t in good][:8] == [t.config for t in bad][:8]
+    assert [t.config for t in good] != [t.config for t in bad]
+    assert {t.optuna.state for t in good} == {TrialState.PRUNED}
 
 
 def test_an_ask_sees_the_trials_up_to_its_window_and_no_others(dataset: StoredDataset, tmp_path: Path) -> None:
