@@ -20,7 +20,7 @@ from reprotune.journal import Journal
 from reprotune.models import Config
 from reprotune.pool import WorkerDied
 from reprotune.pruners import Memory, Past, Told
-from reprotune.samplers import COMPLETE_ONLY, SAMPLERS
+from reprotune.samplers import PRUNED_AS_COMPLETE, SAMPLERS
 from reprotune.search_space import suggest
 from reprotune.spec import Spec, seeds
 from reprotune.trial import Result, Task, run_trial
@@ -134,7 +134,7 @@ class _Window:
             trial_id = self._storage.get_trial_id_from_study_id_trial_number(self._study._study_id, number)
             for epoch, point in enumerate(result.curve, start=1):
                 self._storage.set_trial_intermediate_value(trial_id, epoch, point.valid_accuracy)
-        passed_over = result.state == "PRUNED" and self._spec.sampler in COMPLETE_ONLY
+        passed_over = result.state == "PRUNED" and self._spec.sampler in PRUNED_AS_COMPLETE
         state = "COMPLETE" if passed_over else result.state
         values = [cast("float", result.value(objective)) for objective in self._spec.objectives]
         self._study.tell(number, values if state == "COMPLETE" else None, TrialState[state])

@@ -20,7 +20,7 @@ from reprotune.curve import Epoch
 from reprotune.datasets import StoredDataset
 from reprotune.errors import Refused
 from reprotune.pruners import ONE_OBJECTIVE, SEVERAL_OBJECTIVES, Memory
-from reprotune.samplers import COMPLETE_ONLY, SAMPLERS, SINGLE_OBJECTIVE_ONLY
+from reprotune.samplers import PRUNED_AS_COMPLETE, SAMPLERS, SINGLE_OBJECTIVE_ONLY
 from reprotune.spec import Spec
 from reprotune.trial import Result, Task, run_trial
 
@@ -103,7 +103,7 @@ def test_contract(
     assert facts(run(replace(declared, n_trials=9), tmp_path / "longer", Dying(0))) == trials[:9]
 
 
-@pytest.mark.parametrize(("name", "sampler"), [(n, s) for n, s, _ in CONTRACT if s in COMPLETE_ONLY])
+@pytest.mark.parametrize(("name", "sampler"), [(n, s) for n, s, _ in CONTRACT if s in PRUNED_AS_COMPLETE])
 def test_a_sampler_learns_how_good_a_pruned_trial_was(
     name: str, sampler: str, dataset: StoredDataset, tmp_path: Path
 ) -> None:
@@ -120,7 +120,7 @@ def test_a_sampler_learns_how_good_a_pruned_trial_was(
             future.set_result(Result("PRUNED", curve, cost, "as told"))
             return future
 
-    n_trials = 15 if sampler == "gp" else 60  # GP learns after 10 trials, the others after a generation
+    n_trials = 15 if sampler == "gp" else 60  # GP learns after 10 trials, NSGA-II after a generation of 50
     declared = spec(dataset, name, sampler=sampler, n_trials=n_trials)
     good, bad = (run(declared, tmp_path / str(sign), Pruning(sign)) for sign in (1, -1))
     assert [t.config for t in good][:8] == [t.config for t in bad][:8]
