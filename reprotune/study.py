@@ -8,9 +8,8 @@ always run from its first trial: what its journal already holds is replayed, and
 import time
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
-from typing import cast
 
 import optuna
 from optuna.storages import InMemoryStorage
@@ -135,9 +134,9 @@ class _Window:
             for epoch, point in enumerate(result.curve, start=1):
                 self._storage.set_trial_intermediate_value(trial_id, epoch, point.valid_accuracy)
         passed_over = result.state == "PRUNED" and self._spec.sampler in PRUNED_AS_COMPLETE
-        state = "COMPLETE" if passed_over else result.state
-        values = [cast("float", result.value(objective)) for objective in self._spec.objectives]
-        self._study.tell(number, values if state == "COMPLETE" else None, TrialState[state])
+        seen = replace(result, state="COMPLETE") if passed_over else result
+        values = self._spec.values(seen) if seen.state == "COMPLETE" else None
+        self._study.tell(number, values, TrialState[seen.state])
 
 
 def _as_asked(trial: FrozenTrial) -> FrozenTrial:
