@@ -14,17 +14,21 @@ from typing import Any
 
 import psutil
 
-from reprotune import session, study, tracking
-from reprotune.journal import Journal
+from reprotune.pipeline import run_study
+from reprotune.results import write
+from reprotune.search import study
+from reprotune.search.journal import Journal
+from reprotune.tracking import parent_run
 
 PARTS = (
     ("ask", study._Window, "_propose"),
     ("journal", Journal, "ask"),
     ("journal", Journal, "tell"),
-    ("opening MLflow", tracking, "_begun"),
-    ("MLflow, a run a trial", tracking.ParentRun, "log_trial"),
-    ("MLflow, the study's own run", session, "_log_whole"),
-    ("result files and figures", session, "_write"),
+    ("opening MLflow", parent_run, "_begun"),
+    ("MLflow, a run a trial", parent_run.ParentRun, "log_trial"),
+    ("MLflow, the study's own run", run_study, "_log_whole"),
+    ("result files", write, "write_single_objective"),
+    ("result files", write, "write_multi_objective"),
     ("waiting for workers", study._Window, "_await"),
 )
 

@@ -20,10 +20,13 @@ from typing import NamedTuple
 from optuna.pruners import BasePruner, MedianPruner
 
 from benchmarks import studies
-from reprotune import engine, params, results
-from reprotune.artifacts import replacing
-from reprotune.pareto import ParetoPruner, Point, hypervolume
-from reprotune.pruners import PRUNERS, Judge, Past, frozen
+from reprotune import params
+from reprotune.artifacts import atomic_write
+from reprotune.execution import engines
+from reprotune.results import winners
+from reprotune.search.history import PastTrial, frozen_trials
+from reprotune.search.pareto import Point, hypervolume
+from reprotune.search.pruners import PRUNERS, ParetoPruner, TrialPruner
 
 RECORDED = Path(__file__).with_name("curves.csv.gz")
 
@@ -52,20 +55,20 @@ def record(path: Path, seeds: int, n_trials: int, window: int) -> None:
     """Train the studies, and write a row a trial."""
     rows: list[tuple[str, ...]] = [("seed", "costliest", "cost", "accuracies")]
     studies.dataset()
-    with engine.started(params.load().execution) as pool:
+    with engines.started(params.load().execution) as pool:
         for recorded in [pool.submit(_recorded, seed, n_trials, window) for seed in range(seeds)]:
             rows += recorded.result()
             print(f"seed {rows[-1][0]}: recorded", flush=True)
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_bytes(gzip.compress("".join(f"{','.join(row)}\n" for row in rows).encode(), mtime=0))
 
 
 def _recorded(seed: int, n_trials: int, window: int) -> list[tuple[str, ...]]:
     spec = studies.spec("multi_objective", seed, "tpe", "none", window)
     rows: list[tuple[str, ...]] = []
-    for trial in results.complete(studies.run(spec, lambda trials: len(trials) == n_trials)):
+    for trial in winners.complete(studies.run(spec, lambda trials: len(trials) == n_trials)):
         accuracies = " ".join(f"{point.valid_accuracy:.6g}" for point in trial.result.curve)
-        rows.append((str(seed), str(spec.reference_point[0]), str(results.point(trial)[0]), accuracies))
+        rows.append((str(seed), str(spec.reference_point[0]), str(winners.point(trial)[0]), accuracies))
     return rows
 
 
@@ -83,15 +86,15 @@ def read(path: Path) -> list[Recorded]:
 def replay(name: str, recorded: Recorded, window: int) -> tuple[float, float]:
     """(share of the epochs that the rule saves, share of the hypervolume that is kept)."""
     PRUNERS[name] = RULES[name].pruner
-    past: list[Past] = []
+    past: list[PastTrial] = []
     for number, (cost, accuracies) in enumerate(recorded.trials):
         told = past[: max(0, number - window + 1)]
         compared = [other for other in told if RULES[name].compared(other.cost or 0.0, cost)]
         epochs = len(accuracies)
-        judge = Judge(name, frozen(compared), number, cost, epochs)
+        judge = TrialPruner(name, frozen_trials(compared), number, cost, epochs)
         judged = enumerate(accuracies[:-1], start=1)
         ended = next((epoch for epoch, accuracy in judged if judge.should_prune(epoch, accuracy)), epochs)
-        past.append(Past("COMPLETE" if ended == epochs else "PRUNED", accuracies[:ended], cost, {}))
+        past.append(PastTrial("COMPLETE" if ended == epochs else "PRUNED", accuracies[:ended], cost, {}))
     trained = sum(len(trial.accuracies) for trial in past)
     whole = sum(len(accuracies) for _, accuracies in recorded.trials)
     kept = [(trial.cost or 0.0, trial.accuracies[-1]) for trial in past if trial.state == "COMPLETE"]

@@ -17,12 +17,15 @@ from typing import Any, NamedTuple
 
 import psutil
 
-from reprotune import datasets, journal, params, study, tracking
-from reprotune import spec as specs
-from reprotune.cost import Cost
-from reprotune.curve import Epoch
-from reprotune.spec import Spec
-from reprotune.trial import Result, Task
+from reprotune import params
+from reprotune.data import datasets, stored
+from reprotune.search import journal, study
+from reprotune.search import spec as specs
+from reprotune.search.spec import StudySpec
+from reprotune.search.trial import Result, Task
+from reprotune.tracking import parent_run
+from reprotune.training.cost import Cost
+from reprotune.training.learning_curve import Epoch
 
 EPOCHS = 10
 
@@ -52,11 +55,11 @@ class Row(NamedTuple):
     database_mb: float
 
 
-def grow(declared: Spec) -> Iterator[Row]:
+def grow(declared: StudySpec) -> Iterator[Row]:
     """Run the study in the current folder; a row after each tenth of it."""
     executor, every = Pickling(), declared.n_trials // 10
     with (
-        tracking.parent_run("scale", declared.identity, {}) as parent,
+        parent_run.parent_run("scale", declared.identity, {}) as parent,
         journal.opened(declared.journal, declared.directions, lambda _: False) as opened,
     ):
         since, tracked = time.perf_counter(), 0.0
@@ -79,7 +82,7 @@ def grow(declared: Spec) -> Iterator[Row]:
                 since, tracked = time.perf_counter(), 0.0
 
 
-def resumed(declared: Spec) -> float:
+def resumed(declared: StudySpec) -> float:
     """Seconds until a study that has all its trials has been read and replayed."""
     began = time.perf_counter()
     with journal.opened(declared.journal, declared.directions, lambda _: False) as opened:
@@ -96,7 +99,7 @@ def main() -> None:
     chosen = params.load()
     with TemporaryDirectory() as folder, chdir(folder):
         datasets.download(chosen.data.model_copy(update={"dataset": "mnist_5k"}), chosen.seed, Path("data"))
-        declared = specs.of(chosen, "single_objective", datasets.StoredDataset(Path("data")))
+        declared = specs.from_params(chosen, "single_objective", stored.StoredDataset(Path("data")))
         changes = {"sampler": "random", "pruner": arguments.pruner, "n_trials": n_trials, "timeout": None}
         declared = replace(declared, **changes)
         titles = (

@@ -20,11 +20,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from scipy.stats import t as student
 
 from benchmarks import studies
-from reprotune import engine, params, results
+from reprotune import params
 from reprotune.artifacts import read_csv, write_csv
-from reprotune.figure import BLUE, GREEN, ORANGE, VERMILION, save
-from reprotune.spec import Spec
-from reprotune.study import Trial
+from reprotune.execution import engines
+from reprotune.figures.style import BLUE, GREEN, ORANGE, VERMILION, save
+from reprotune.results import best_so_far
+from reprotune.search.spec import StudySpec
+from reprotune.search.study import Trial
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -75,8 +77,8 @@ def measure(arm: Arm, seed: int, size: Size) -> list[Point]:
     return list(_points(spec, studies.run(spec, enough), size))
 
 
-def _points(spec: Spec, trials: Sequence[Trial], size: Size) -> Iterator[Point]:
-    qualities = list(results.series(spec, trials).values())[-1]
+def _points(spec: StudySpec, trials: Sequence[Trial], size: Size) -> Iterator[Point]:
+    qualities = list(best_so_far.series(spec, trials).values())[-1]
     epochs = accumulate(len(trial.result.curve) for trial in trials)
     reached = -1.0
     for number, (at, quality) in enumerate(zip(epochs, qualities, strict=True), start=1):
@@ -93,7 +95,7 @@ def collect(path: Path, chosen: Sequence[Arm], size: Size) -> Runs:
         point = Point(int(row["trials"]), int(row["epochs"]), float(row["quality"]))
         runs.setdefault(arm, {}).setdefault(int(row["seed"]), []).append(point)
     studies.dataset()
-    with engine.started(params.load().execution) as pool:
+    with engines.started(params.load().execution) as pool:
         missing = [(seed, arm) for seed, arm in product(range(size.seeds), chosen) if seed not in runs[arm]]
         missing.sort(key=lambda run: run[1].sampler == "gp")  # which takes several times as long as all the others
         studied = [pool.submit(measure, arm, seed, size) for seed, arm in missing]

@@ -24,9 +24,11 @@ from typing import Any, NamedTuple
 
 from ruamel.yaml import YAML
 
-from reprotune import params, records, session
-from reprotune import spec as specs
-from reprotune.datasets import StoredDataset
+from reprotune import params
+from reprotune.data.stored import StoredDataset
+from reprotune.errors import PARAMS
+from reprotune.results.read import read_trials
+from reprotune.search import spec as specs
 
 ROOT = Path(__file__).parents[1]
 FASHION = Path("/usr/share/datasets/fashion-mnist")  # of Debian's package dataset-fashion-mnist
@@ -35,7 +37,7 @@ DATASETS: Mapping[str, Mapping[str, Any]] = {
     "fashion_mnist": {"train_examples": 30 * 128, "valid_examples": 10 * 128, "mirror": str(FASHION)},
 }
 SERVICE = ("ask", "journal", "MLflow, a run a trial", "MLflow, the study's own run")
-PARTS = ("start and the rest", "opening MLflow", *SERVICE, "result files and figures", "waiting for workers")
+PARTS = ("start and the rest", "opening MLflow", *SERVICE, "result files", "waiting for workers")
 
 
 class Workplace:
@@ -48,7 +50,7 @@ class Workplace:
         content["seed"] = seed
         content["data"] |= {"dataset": dataset, **DATASETS[dataset]}
         content["single_objective"] |= {"n_trials": n_trials, "timeout": None, **study}
-        yaml.dump(content, folder / params.PATH)
+        yaml.dump(content, folder / PARAMS)
         self.run("stages.download")
 
     def run(self, module: str, *arguments: str) -> str:
@@ -63,9 +65,9 @@ class Workplace:
         for path in self.folder.glob("mlflow.db*"):
             path.unlink()
         yaml = YAML()
-        content = yaml.load(self.folder / params.PATH)
+        content = yaml.load(self.folder / PARAMS)
         content["execution"]["workers"] = workers
-        yaml.dump(content, self.folder / params.PATH)
+        yaml.dump(content, self.folder / PARAMS)
 
     def stage(self, workers: int) -> "Stage":
         """The first study from nothing, with all that it promises."""
@@ -87,9 +89,9 @@ class Workplace:
 
     def write_configs(self) -> Path:
         """Those that the study tried."""
-        path, chosen = self.folder / "configs.json", params.load(self.folder / params.PATH)
-        declared = specs.of(chosen, "single_objective", StoredDataset(self.data))
-        trials = records.read(self.folder / session.folder(declared), declared)
+        path, chosen = self.folder / "configs.json", params.load(self.folder / PARAMS)
+        declared = specs.from_params(chosen, "single_objective", StoredDataset(self.data))
+        trials = read_trials(self.folder / declared.folder, declared)
         path.write_text(json.dumps([dict(trial.config) for trial in trials]), encoding="utf-8")
         return path
 

@@ -7,23 +7,25 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from reprotune import datasets, journal, params, study
-from reprotune import spec as specs
-from reprotune.spec import Spec
-from reprotune.study import Trial
+from reprotune import params
+from reprotune.data import datasets, stored
+from reprotune.search import journal, study
+from reprotune.search import spec as specs
+from reprotune.search.spec import StudySpec
+from reprotune.search.study import Trial
 
 
-def dataset() -> datasets.StoredDataset:
+def dataset() -> stored.StoredDataset:
     """The digits, made if they are missing: before workers look for them."""
     folder = Path("data/mnist_5k")
     if not folder.exists():
         datasets.download(params.load().data.model_copy(update={"dataset": "mnist_5k"}), 0, folder)
-    return datasets.StoredDataset(folder)
+    return stored.StoredDataset(folder)
 
 
-def spec(name: str, seed: int, sampler: str, pruner: str, window: int) -> Spec:
+def spec(name: str, seed: int, sampler: str, pruner: str, window: int) -> StudySpec:
     """name: the section of params.yaml. The study ends where its reader does."""
-    declared = specs.of(params.load(), name, dataset())
+    declared = specs.from_params(params.load(), name, dataset())
     changes = {"seed": seed, "sampler": sampler, "pruner": pruner, "window": window}
     return replace(declared, **changes, n_trials=10_000, timeout=None)  # type: ignore[arg-type]
 
@@ -37,7 +39,7 @@ class Inline(Executor):
         return future
 
 
-def run(declared: Spec, enough: Callable[[Sequence[Trial]], bool]) -> list[Trial]:
+def run(declared: StudySpec, enough: Callable[[Sequence[Trial]], bool]) -> list[Trial]:
     """The study's first trials, until there are enough of them."""
     trials: list[Trial] = []
     with TemporaryDirectory() as folder:

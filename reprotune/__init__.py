@@ -1,5 +1,5 @@
 """Reproducible hyperparameter search: Optuna, PyTorch, DVC and MLflow, the same bytes whatever the workers."""
 
-from reprotune import bits
+from reprotune.arithmetic import dispatch
 
-bits.fix()  # before any module of this package can import torch or numpy
+dispatch.pin()  # before any module of this package can import torch or numpy

@@ -3,8 +3,9 @@
 import csv
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -12,7 +13,7 @@ from ruamel.yaml import YAML
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """A temporary path beside `path`; renamed to it at the end, removed if the body raises."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
@@ -25,7 +26,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def _text(path: Path) -> Iterator[IO[str]]:
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+    with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         yield file
 
 
@@ -74,3 +75,13 @@ def file_digest(path: Path) -> str:
     """sha256 of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@dataclass(frozen=True)
+class SharedFiles:
+    """Files that tasks read, wherever they run."""
+
+    folder: Path  # where the process that gives the tasks sees them
+    files: tuple[tuple[str, str], ...]  # name, sha256
+    digest: str  # of all of them
+    relocate: Callable[[str, Path], None]  # (digest, folder): told to a process that has them in another folder

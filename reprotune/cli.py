@@ -11,8 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from reprotune import bits
-from reprotune.errors import Refused
+from reprotune.errors import UserError
 
 _GRACE = 10  # seconds
 
@@ -28,10 +27,8 @@ def run(main: Callable[[], None]) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts in the background ignores it
         if "DVC_STAGE" in os.environ:
             threading.Thread(target=_end_with, args=(_dvc(),), daemon=True).start()
-        for name, value in bits.overridden().items():
-            print(f"{name} is {value}, not {bits.DISPATCH[name]}: other bits, so another study", file=sys.stderr)
         main()
-    except (Refused, OSError) as error:
+    except (UserError, OSError) as error:
         sys.exit(_refuse(_missing(error) or str(error), 2))
     except KeyboardInterrupt as stop:
         code = 143 if isinstance(stop, _Terminated) else 130

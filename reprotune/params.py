@@ -1,29 +1,19 @@
 """params.yaml → frozen, validated values.
 
 The schema is here; what the values must mean to a model, an optimizer or a sampler is said where these
-are defined, and checked by `search_space` and `spec` before anything is trained.
+are defined, and checked by `search.space` and `search.spec` before anything is trained.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
-from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from reprotune.errors import Refused
-
-PATH = Path("params.yaml")
-
-
-class ParamsError(Refused):
-    """One line that names the key, shows its value and says what is allowed."""
-
-    def __init__(self, key: str, value: Any, allowed: str) -> None:
-        super().__init__(f"{PATH}: {key} = {value!r}: {allowed}")
+from reprotune.errors import PARAMS, UserError, first_error
 
 
 class Section(BaseModel):
@@ -167,51 +157,15 @@ class Params(Section):
     evaluate: Evaluate
 
 
-def load(path: Path = PATH) -> Params:
+def load(path: Path = PARAMS) -> Params:
     """Read and validate; raises ParamsError with the first thing that is wrong."""
     try:
         content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise Refused(f"{path}: cannot be read ({error})") from None
+        raise UserError(f"{path}: cannot be read ({error})") from None
     except YAMLError as error:
-        raise Refused(f"{path}: is not YAML: {' '.join(str(error).split())}") from None
+        raise UserError(f"{path}: is not YAML: {' '.join(str(error).split())}") from None
     try:
         return Params.model_validate(content)
     except ValidationError as error:
-        raise _refused(error.errors(), content) from None
-
-
-def _refused(errors: Sequence[ErrorDetails], content: Any) -> Refused:
-    first = min(errors, key=lambda error: error["type"] == "missing")  # what seems missing may be misspelt
-    location = _keys(first, content)
-    key = ".".join(location) or "the whole file"
-    if first["type"] == "missing":
-        return Refused(f"{PATH}: {key}: is missing")
-    if first["type"] == "extra_forbidden":
-        return ParamsError(key, first["input"], f"unknown key; known here: {', '.join(_known_keys(location))}")
-    here = [error["msg"] for error in errors if _keys(error, content) == location]  # one for each part of a union
-    allowed = ", or ".join(message.removeprefix("Value error, ").removeprefix("Input should ") for message in here)
-    return ParamsError(key, first["input"], f"should {allowed}" if here[0].startswith("Input should ") else allowed)
-
-
-def _keys(error: ErrorDetails, content: Any) -> list[str]:
-    """Where it is. Pydantic's location also has the names of a union's parts, which are no keys."""
-    found = []
-    for part in error["loc"]:
-        inside = content if isinstance(content, Mapping) else range(len(content) if isinstance(content, list) else 0)
-        if part in inside:
-            content = content[part]
-        elif error["type"] != "missing" or part != error["loc"][-1]:
-            continue
-        found.append(str(part))
-    return found
-
-
-def _known_keys(location: list[str]) -> list[str]:
-    section: Any = Params
-    for key in location[:-1]:
-        fields = section.model_fields
-        section = fields[key].annotation if key in fields else None
-        if not (isinstance(section, type) and issubclass(section, BaseModel)):  # a search space
-            return ["type", "low", "high", "log", "step", "choices"]
-    return list(section.model_fields)
+        raise first_error(error, content, Params) from None

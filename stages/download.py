@@ -6,16 +6,14 @@ from reprotune import cli, params
 
 
 def main() -> None:
-    from reprotune import datasets, overview
+    from reprotune.data import datasets, stored
 
     chosen = params.load()
     folder = Path("data") / chosen.data.dataset
     datasets.download(chosen.data, chosen.seed, folder)
-    stored = datasets.StoredDataset(folder)
-    overview.write(stored)
-    sizes = ", ".join(f"{size:,} {split}" for split, size in overview.sizes(stored).items())
-    print(f"{folder}: {sizes}; digest {stored.digest[:12]}")
-    overview.track(stored)
+    dataset = stored.StoredDataset(folder)
+    sizes = ", ".join(f"{size:,} {split}" for split, size in dataset.sizes.items())
+    print(f"{folder}: {sizes}; digest {dataset.digest[:12]}")
 
 
 if __name__ == "__main__":

@@ -1,24 +1,27 @@
 """The winners on test data that no study saw. data + best configs → results/evaluation/, results/model/"""
 
-from reprotune import cli, engine, params
+from reprotune import cli, params
+from reprotune.execution import engines
 
 
 def main() -> None:
     chosen = params.load()
-    with engine.started(chosen.execution) as executor:
+    with engines.started(chosen.execution) as executor:
         # Imported while the workers start. A worker imports this module too, but not these.
-        from reprotune import datasets, evaluation, exported, spec
+        from reprotune.data import stored
+        from reprotune.pipeline import evaluation
+        from reprotune.search import spec
+        from reprotune.training import saved_model
 
-        spec.check(chosen)
-        dataset = datasets.verified(chosen.data.dataset)
-        executor.share(dataset, spec.resolve_device(chosen.training.device))
+        spec.check_params(chosen)
+        dataset = stored.open_verified(chosen.data.dataset)
+        executor.share(dataset.shared_files, spec.resolve_device(chosen.training.device))
         configs = evaluation.winners(chosen)
         models = evaluation.trained(configs, dataset, chosen, executor, anew=cli.asked("-f", "--force"))
         scores = evaluation.test_scores(models)
         summary = evaluation.summarize(configs, scores, dataset)
         evaluation.write(scores, summary)
-        exported.write(models["best"][0], configs["best"], dataset)
-        evaluation.draw(summary, chosen.multi_objective.minimize)
+        saved_model.write(models["best"][0], configs["best"], dataset)
 
 
 if __name__ == "__main__":

@@ -12,11 +12,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("image", nargs="+", type=Path, help="png, jpeg, or what else Pillow reads; of any size")
     arguments = parser.parse_args()
-    from reprotune import exported
+    from reprotune.training import saved_model
 
-    model, description = exported.read()
+    model, description = saved_model.read()
     for path in arguments.image:
-        found = list(exported.classify(model, description, path).items())[:SHOWN]
+        found = list(saved_model.classify(model, description, path).items())[:SHOWN]
         print(f"{path}: {', '.join(f'{name} {probability:.1%}' for name, probability in found)}")
 
 

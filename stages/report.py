@@ -1,15 +1,19 @@
-"""All that was found, on one page, and the winners' scores in MLflow. results/ → results/report.html"""
+"""All that was found, drawn and on one page; both in MLflow too. results/ → results/*/figures/, results/report.html"""
 
 from reprotune import cli, params
 
 
 def main() -> None:
-    from reprotune import datasets, report
+    from reprotune.data import stored
+    from reprotune.pipeline import report
+    from reprotune.results import read
 
     chosen = params.load()
-    dataset = datasets.verified(chosen.data.dataset)
+    dataset = stored.open_verified(chosen.data.dataset)
+    studies = read.read_studies(chosen, dataset)
+    report.draw(studies, dataset)
     report.write(chosen, dataset)
-    report.track(chosen, dataset)
+    report.track(chosen, studies, dataset)
 
 
 if __name__ == "__main__":

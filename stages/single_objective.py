@@ -1,19 +1,22 @@
 """Study 1: the hyperparameters that maximise validation accuracy. data → results/single_objective/"""
 
-from reprotune import cli, engine, params
+from reprotune import cli, params
+from reprotune.execution import engines
 
 
 def main() -> None:
     chosen = params.load()
-    with engine.started(chosen.execution) as executor:
+    with engines.started(chosen.execution) as executor:
         # Imported while the workers start. A worker imports this module too, but not these.
-        from reprotune import datasets, session, spec
+        from reprotune.data import stored
+        from reprotune.pipeline.run_study import run_study
+        from reprotune.search import spec
 
-        spec.check(chosen)
-        dataset = datasets.verified(chosen.data.dataset)
-        declared = spec.of(chosen, "single_objective", dataset)
-        executor.share(dataset, declared.device)
-        session.conduct(declared, chosen, executor, anew=cli.asked("-f", "--force"))
+        spec.check_params(chosen)
+        dataset = stored.open_verified(chosen.data.dataset)
+        declared = spec.from_params(chosen, "single_objective", dataset)
+        executor.share(dataset.shared_files, declared.device)
+        run_study(declared, chosen, executor, anew=cli.asked("-f", "--force"))
 
 
 if __name__ == "__main__":

@@ -1,23 +1,21 @@
-"""Write what MLflow lacks of the dataset, the studies and the evaluation, from journals or else from results/."""
-
-from pathlib import Path
+"""Write what MLflow lacks of the studies and the evaluation, from journals or else from results/."""
 
 from reprotune import cli, params
-from reprotune.artifacts import read_yaml
 
 
 def main() -> None:
-    from reprotune import datasets, overview, report, session, spec
+    from reprotune.data import stored
+    from reprotune.pipeline import report
+    from reprotune.pipeline.run_study import backfill
+    from reprotune.results import read
 
     chosen = params.load()
-    dataset = datasets.verified(chosen.data.dataset)
-    overview.track(dataset)
-    print("download: MLflow has its dataset")
-    best = read_yaml(Path("results/single_objective/best_config.yaml"))["params"]
-    for declared in (spec.of(chosen, "single_objective", dataset), spec.multi_objective(chosen, dataset, best)):
-        print(f"{declared.name}: MLflow has its {session.track_again(declared, chosen)} trials")
-    report.track(chosen, dataset)
-    print("evaluate: MLflow has its scores")
+    dataset = stored.open_verified(chosen.data.dataset)
+    studies = read.read_studies(chosen, dataset)
+    for declared in studies:
+        print(f"{declared.name}: MLflow has its {backfill(declared, chosen)} trials")
+    report.track(chosen, studies, dataset)
+    print("evaluate: MLflow has its scores, and all have the figures and the report")
 
 
 if __name__ == "__main__":

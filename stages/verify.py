@@ -3,10 +3,10 @@
 import argparse
 import random
 import sys
-from pathlib import Path
 
-from reprotune import cli, engine, params
-from reprotune.artifacts import read_csv, read_yaml
+from reprotune import cli, params
+from reprotune.artifacts import read_csv
+from reprotune.execution import engines
 
 
 def _count(word: str) -> int:
@@ -23,17 +23,20 @@ def main() -> None:
     arguments = parser.parse_args()
     chosen = params.load()
     differing = 0
-    with engine.started(chosen.execution) as executor:
-        from reprotune import datasets, session, spec, tracking, verify
+    with engines.started(chosen.execution) as executor:
+        from reprotune.data import stored
+        from reprotune.pipeline import verify
+        from reprotune.results import read
+        from reprotune.search import spec
+        from reprotune.tracking import trial_run
 
-        dataset = datasets.verified(chosen.data.dataset)
-        executor.share(dataset, spec.resolve_device(chosen.training.device))
-        best = read_yaml(Path("results/single_objective/best_config.yaml"))["params"]
-        for declared in (spec.of(chosen, "single_objective", dataset), spec.multi_objective(chosen, dataset, best)):
-            rows = read_csv(session.folder(declared) / "trials.csv")
+        dataset = stored.open_verified(chosen.data.dataset)
+        executor.share(dataset.shared_files, spec.resolve_device(chosen.training.device))
+        for declared in read.read_studies(chosen, dataset):
+            rows = read_csv(declared.folder / "trials.csv")
             count = len(rows) if arguments.all else min(arguments.trials, len(rows))
             numbers = sorted(random.Random(arguments.seed).sample(range(len(rows)), count))  # noqa: S311
-            tracked = tracking.curves(declared, numbers)
+            tracked = trial_run.curves(declared, numbers)
             found = list(verify.differences(declared, numbers, tracked, executor))
             for number, line in found:
                 if line:

@@ -10,14 +10,18 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
-from reprotune import datasets, engine, journal, params, study
-from reprotune.datasets import Dataset, StoredDataset
+from reprotune import params
+from reprotune.data import datasets
+from reprotune.data.datasets import Dataset
+from reprotune.data.images import Arrays
+from reprotune.data.stored import StoredDataset
+from reprotune.execution import engines
 from reprotune.params import Data, Execution, Images, Params
-from reprotune.spec import Spec
-from reprotune.splits import Arrays
+from reprotune.search import journal, study
+from reprotune.search.spec import StudySpec
 
 ROOT = Path(__file__).parents[1]
-LONGEST = ("test_pipeline", "test_study")
+LONGEST = ("test_end_to_end", "test_study")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -72,6 +76,11 @@ def repository(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatc
     return tmp_path
 
 
+def make_execution(**changes: Any) -> Execution:
+    content = {"engine": "local", "workers": 1, "window": 4, "trial_timeout": None, "scheduler": None}
+    return Execution.model_validate(content | changes)
+
+
 SPACE: Mapping[str, Any] = {
     "layers": {"type": "int", "low": 1, "high": 2},
     "width": {"type": "int", "low": 2, "high": 8},
@@ -97,6 +106,10 @@ def make_params(**changes: Any) -> Params:
     return Params.model_validate(content)
 
 
+CONFIG = {**make_params().training.hyperparameters, "model": "mlp", "layers": 1, "width_1": 8, "dropout_1": 0.2}
+CONFIG |= {"lr": 0.01, "batch_size": 32, "epochs": 2}
+
+
 class InlineExecutor(Executor):
     """Runs a task when it is submitted, in this process."""
 
@@ -109,12 +122,11 @@ class InlineExecutor(Executor):
 @pytest.fixture(scope="session")
 def pools() -> Iterator[Mapping[int, Executor]]:
     """Number of workers → executor."""
-    executions = {n: Execution(engine="local", workers=n, window=4, trial_timeout=None, scheduler=None) for n in (1, 3)}
-    with engine.started(executions[1]) as one, engine.started(executions[3]) as three:
+    with engines.started(make_execution(workers=1)) as one, engines.started(make_execution(workers=3)) as three:
         yield {1: one, 3: three}
 
 
-def run(spec: Spec, folder: Path, executor: Executor | None = None) -> list[study.Trial]:
+def run(spec: StudySpec, folder: Path, executor: Executor | None = None) -> list[study.Trial]:
     """The whole study, with its journal in `folder`."""
     with journal.opened(folder / spec.journal, spec.directions, lambda _: False) as opened:
         return list(study.run(spec, opened, executor or InlineExecutor()))

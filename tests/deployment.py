@@ -5,13 +5,21 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor, Future
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import psutil
-from conftest import ROOT
+from conftest import ROOT, make_execution, make_params, run
+
+from reprotune.data.stored import StoredDataset
+from reprotune.execution import engines
+from reprotune.search import spec as specs
+from reprotune.search import study
+from reprotune.search.spec import StudySpec
 
 Process = subprocess.Popen[bytes]
 WORKER = ("--nthreads", "1", "--preload-nanny", "reprotune")  # as docs/cluster.md says
@@ -105,3 +113,33 @@ def deployed(folder: Path, workers: int, options: tuple[str, ...] = (), protocol
         yield deployment
     finally:
         deployment.end()
+
+
+def spec(dataset: StoredDataset) -> StudySpec:
+    return specs.from_params(make_params(single_objective__n_trials=10), "single_objective", dataset)
+
+
+def search(declared: StudySpec, at: Deployment, folder: Path) -> list[study.Trial]:
+    with engines.started(make_execution(engine="dask", scheduler=at.address)) as pool:
+        pool.share(declared.dataset.shared_files, declared.device)
+        return run(declared, folder, pool)
+
+
+class Watched(Executor):
+    """Something happens when a task is submitted: how many were before → what."""
+
+    def __init__(self, pool: Executor, events: Mapping[int, Callable[[], Any]]) -> None:
+        self._pool, self._events, self._submitted = pool, events, 0
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        self._events.get(self._submitted, lambda: None)()
+        self._submitted += 1
+        return self._pool.submit(fn, *args, **kwargs)
+
+
+def watched(
+    declared: StudySpec, at: Deployment, folder: Path, events: Mapping[int, Callable[[], Any]]
+) -> list[study.Trial]:
+    with engines.started(make_execution(engine="dask", scheduler=at.address)) as pool:
+        pool.share(declared.dataset.shared_files, declared.device)
+        return run(declared, folder, Watched(pool, events))

@@ -24,21 +24,27 @@ def imports(path: Path) -> set[str]:
 
 
 def modules(path: Path) -> set[Path]:
-    """The project's own files that a file imports, and the packages they lie in."""
+    """The project's own files that a file imports, without the packages that they lie in."""
     found = set()
     for name in imports(path):
         parts = name.split(".")
         if parts[0] in PACKAGES:
-            found.add(ROOT / parts[0] / "__init__.py")
-            found |= {file for file in (ROOT / parts[0] / f"{part}.py" for part in parts[1:2]) if file.exists()}
+            longest = [ROOT.joinpath(*parts[:length]).with_suffix(".py") for length in range(len(parts), 1, -1)]
+            found |= set([file for file in longest if file.exists()][:1])
     return found
 
 
 def closure(path: Path) -> set[Path]:
     """The file, and all of the project's files that running it imports."""
     seen: set[Path] = set()
-    todo = {path, path.with_name("__init__.py")}
+    todo = {path}
     while todo:
+        todo |= {folder / "__init__.py" for file in todo for folder in file.parents if ROOT in folder.parents}
         seen |= todo
         todo = {module for file in todo for module in modules(file)} - seen
     return seen
+
+
+def room(path: Path) -> str:
+    """The folder of the library that a file lies in; what lies in none is the ground."""
+    return path.parent.name if path.parent.parent == ROOT / "reprotune" else "ground"

@@ -12,7 +12,7 @@ from reprotune import artifacts
 def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "metrics.json"
     artifacts.write_json(path, {"a": 1})
-    with pytest.raises(RuntimeError), artifacts.replacing(path) as temporary:
+    with pytest.raises(RuntimeError), artifacts.atomic_write(path) as temporary:
         temporary.write_text("half")
         raise RuntimeError
     assert artifacts.read_json(path) == {"a": 1}

@@ -1,6 +1,8 @@
 """The documents name what is there, and say the same in both languages."""
 
 import re
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from reprotune import params
 from reprotune.artifacts import read_json
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+WITH_PICTURE = ("README.md", "README.ko.md", "CONTRIBUTING.md", "docs/structure.md")
 IDS = [str(path.relative_to(ROOT)) for path in DOCUMENTS]
 TRANSLATED = [path for path in DOCUMENTS if path.with_suffix(".ko.md").exists()]
 
@@ -53,6 +56,38 @@ def test_numbers_are_those_of_the_committed_run() -> None:
     study = read_json(ROOT / "results/single_objective/metrics.json")
     assert f"the best config had {study['best_accuracy']:.4f} on `valid`" in tour
     assert f"Of {study['trials']} trials {study['pruned']} were pruned" in tour
+
+
+def block(path: Path, beginning: str) -> list[str]:
+    """The lines of the first block of code that begins so."""
+    text = path.read_text(encoding="utf-8")
+    return text[text.index(f"{beginning}") :].partition("\n```")[0].splitlines()
+
+
+def test_the_picture_of_the_rooms_is_the_same_everywhere_and_names_them_all() -> None:
+    pictures = [block(ROOT / name, "                  arithmetic ") for name in WITH_PICTURE]
+    assert all(picture == pictures[0] for picture in pictures)
+    rooms = {path.parent.name for path in (ROOT / "reprotune").glob("*/__init__.py")}
+    assert rooms <= set(re.findall(r"\w+", "\n".join(pictures[0])))
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.ko.md"])
+def test_the_tree_is_what_is_there(name: str) -> None:
+    tree = block(ROOT / name, "dvc.yaml   ")
+    assert len(tree) <= 40
+    depths = {len(line) - len(line.lstrip()) for line in tree}
+    assert depths == {0, 2}
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    folders = {file.split("/")[0] for file in tracked if "/" in file and not file.startswith(".")} - {"images"}
+    assert folders <= {word.split("/")[0] for line in tree for word in line.split("  ")[0].split(", ")}
+    named = [line.split()[0].rstrip("/") for line in tree if line.startswith("  ")]
+    assert {path.parent.name for path in (ROOT / "reprotune").glob("*/__init__.py")} <= set(named)
+
+
+def test_the_readme_shows_dvcs_picture_of_the_stages() -> None:
+    command = [sys.executable, "-m", "dvc", "dag", "--mermaid"]
+    shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert block(ROOT / "README.md", "flowchart TD") == shown.strip().splitlines()
 
 
 @pytest.mark.parametrize("path", TRANSLATED, ids=lambda path: path.stem)

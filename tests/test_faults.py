@@ -11,20 +11,21 @@ from pathlib import Path
 import mlflow
 import pytest
 from conftest import InlineExecutor, make_params
-from test_tracking import runs
+from tracked import runs
 
-from reprotune import session, store
-from reprotune import spec as specs
 from reprotune.artifacts import file_digest
-from reprotune.datasets import StoredDataset
-from reprotune.errors import Refused
-from reprotune.spec import Spec
+from reprotune.data.stored import StoredDataset
+from reprotune.errors import UserError
+from reprotune.pipeline import run_study
+from reprotune.search import spec as specs
+from reprotune.search.spec import StudySpec
+from reprotune.tracking import store
 
 
-def conduct(dataset: StoredDataset) -> Spec:
+def conduct(dataset: StoredDataset) -> StudySpec:
     params = make_params()
-    declared = specs.of(params, "single_objective", dataset)
-    session.conduct(declared, params, InlineExecutor(), anew=False)
+    declared = specs.from_params(params, "single_objective", dataset)
+    run_study.run_study(declared, params, InlineExecutor(), anew=False)
     return declared
 
 
@@ -67,7 +68,7 @@ def test_a_full_disk(
         try:
             conduct(dataset)
             refusal = ""
-        except (OSError, Refused) as error:
+        except (OSError, UserError) as error:
             refusal = str(error)
     assert "\n" not in refusal
     assert [path for path in repository.rglob("*.tmp") if path.is_file()] == []
@@ -91,7 +92,7 @@ def test_something_else_is_where_it_writes(
         (repository / place).mkdir()
     else:
         (repository / place).touch()
-    with pytest.raises((OSError, Refused), match=place) as refused:
+    with pytest.raises((OSError, UserError), match=place) as refused:
         conduct(dataset)
     assert "\n" not in str(refused.value)
     (repository / place).rmdir() if place == "mlflow.db" else (repository / place).unlink()
@@ -135,7 +136,7 @@ def test_a_journal_that_is_recovered(
     damage: str, repository: Path, dataset: StoredDataset, undisturbed: tuple[Path, dict[str, str]]
 ) -> None:
     shutil.copytree(undisturbed[0], repository, dirs_exist_ok=True)
-    declared = specs.of(make_params(), "single_objective", dataset)
+    declared = specs.from_params(make_params(), "single_objective", dataset)
     declared.journal.write_bytes(RECOVERED[damage](declared.journal.read_bytes()))
     shutil.rmtree("results")
     conduct(dataset)
@@ -148,10 +149,10 @@ def test_a_journal_that_is_refused(
     damage: str, repository: Path, dataset: StoredDataset, undisturbed: tuple[Path, dict[str, str]]
 ) -> None:
     shutil.copytree(undisturbed[0], repository, dirs_exist_ok=True)
-    declared = specs.of(make_params(), "single_objective", dataset)
+    declared = specs.from_params(make_params(), "single_objective", dataset)
     damaged = REFUSED[damage](declared.journal.read_bytes())
     declared.journal.write_bytes(damaged)
-    with pytest.raises(Refused, match=r"studies/single_objective-.*\.log: is damaged, .*move it away") as refused:
+    with pytest.raises(UserError, match=r"studies/single_objective-.*\.log: is damaged, .*move it away") as refused:
         conduct(dataset)
     assert "\n" not in str(refused.value)
     assert declared.journal.read_bytes().startswith(damaged)
@@ -179,7 +180,7 @@ def test_a_store_that_cannot_be_used_is_refused_before_a_trial_is_told(
 ) -> None:
     database = sqlite3.connect(repository / "mlflow.db")
     prepare(database)
-    with pytest.raises(Refused, match=rf"MLflow's store at .*mlflow.db cannot be used: .*{why}") as refused:
+    with pytest.raises(UserError, match=rf"MLflow's store at .*mlflow.db cannot be used: .*{why}") as refused:
         conduct(dataset)
     assert "\n" not in str(refused.value)
     assert results() == {}
@@ -196,7 +197,7 @@ def test_a_server_that_is_not_there_is_refused_before_a_trial_is_told(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     mlflow.set_tracking_uri("http://127.0.0.1:9")  # over what another test in this process may have set
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    with pytest.raises(Refused, match=r"MLflow's store at http://127.0.0.1:9 cannot be used") as refused:
+    with pytest.raises(UserError, match=r"MLflow's store at http://127.0.0.1:9 cannot be used") as refused:
         conduct(dataset)
     assert "\n" not in str(refused.value)
     assert results() == {}
@@ -206,7 +207,7 @@ def test_a_refusal_shows_no_password(repository: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://somebody:secret@127.0.0.1:9")
     mlflow.set_tracking_uri("http://somebody:secret@127.0.0.1:9")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    with pytest.raises(Refused, match=r"^MLflow's store at http://127.0.0.1:9 cannot be used") as refused:
+    with pytest.raises(UserError, match=r"^MLflow's store at http://127.0.0.1:9 cannot be used") as refused:
         with store.usable():
             store.experiment("any")
     assert "secret" not in str(refused.value)

@@ -11,10 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from reprotune import params, search_space
-from reprotune import spec as specs
-from reprotune.datasets import StoredDataset
-from reprotune.errors import Refused
+from reprotune import params
+from reprotune.data.stored import StoredDataset
+from reprotune.errors import UserError
+from reprotune.search import space
+from reprotune.search import spec as specs
 
 _SLOW = 70  # epochs, layers or units, beyond which a trial is not trained here
 
@@ -95,14 +96,14 @@ def test_any_params_file(
     refusal, studies = "", []
     try:
         chosen = params.load(folder / "params.yaml")
-        specs.check(chosen)
-        studies = [specs.of(chosen, name, dataset) for name in ("single_objective", "multi_objective")]
-    except Refused as refused:
+        specs.check_params(chosen)
+        studies = [specs.from_params(chosen, name, dataset) for name in ("single_objective", "multi_objective")]
+    except UserError as refused:
         refusal = str(refused)
     assert "\n" not in refusal
     assert studies or refusal.startswith(("params.yaml: ", str(folder)))
     for spec in studies:
-        highest = [value for config in search_space.largest(spec.space) for value in config.values()]
+        highest = [value for config in space.largest(spec.space) for value in config.values()]
         if all(value <= _SLOW for value in highest if isinstance(value, int)):
             trials = run(replace(spec, n_trials=min(spec.n_trials, 2)), folder)
-            assert all(search_space.contains(spec.space, trial.config) for trial in trials)
+            assert all(space.contains(spec.space, trial.config) for trial in trials)

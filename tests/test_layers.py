@@ -1,105 +1,116 @@
-"""Imports point down only, and dvc.yaml declares what each stage imports."""
+"""Imports run one way, from room to room and within each; and dvc.yaml declares what each stage imports."""
 
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
-from layers import ROOT, closure, imports
+from layers import PACKAGES, ROOT, closure, imports, modules, room
 from ruamel.yaml import YAML
 
-# Each module may import those of the lines above its own, and `study` those of its own line's left.
-LAYERS = (
-    ("errors", "artifacts", "bits", "curve"),
-    ("params", "cli", "store", "figure", "pool"),
-    ("splits", "originals", "augmentation", "local", "connection"),
-    ("published", "image_folder"),
-    ("datasets",),
-    ("models", "cost"),
-    ("training",),
-    ("exported",),
-    ("worker", "search_space", "pareto", "samplers"),
-    ("pruners", "front_plot"),
-    ("trial", "cluster"),
-    ("engine",),
-    ("journal",),
-    ("spec",),
-    ("study",),
-    ("results", "tracking", "records", "importances", "parallel_coordinates"),
-    ("plots", "progress", "notes"),
-    ("evaluation", "overview", "session"),
-    ("verify", "report"),
-)
-ONLY = {
-    "mlflow": {"store", "tracking"},
-    "optuna_integration": {"tracking"},
-    "optuna": {
-        "importances",
-        "journal",
-        "parallel_coordinates",
-        "pareto",
-        "pruners",
-        "records",
-        "samplers",
-        "search_space",
-        "study",
+# A room a line: the libraries that it may import, whose rooms may import those of the lines above. Two in one tuple
+# do not import each other.
+ROOMS: tuple[dict[str, str], ...] = (
+    {"ground": "psutil pydantic pydantic_core ruamel"},
+    {"arithmetic": "numpy torch"},
+    {"data": "PIL mlxtend numpy pydantic sklearn torch torchvision"},
+    {
+        "training": "annotated_types pydantic safetensors thop torch",
+        "execution": "dask distributed filelock joblib tlz",
     },
-    "distributed": {"cluster", "connection", "worker"},
-    "torchvision": {"originals", "published"},
-    "PIL": {"image_folder", "overview"},
-    "mlxtend": {"datasets"},
-    "thop": {"cost"},
-    "matplotlib": {"figure", "parallel_coordinates"},
-}
-MODULES = sorted((ROOT / "reprotune").glob("[!_]*.py"))
+    {"search": "filelock numpy optuna pydantic torch"},
+    {"results": "optuna"},
+    {"tracking": "filelock mlflow optuna_integration sqlalchemy", "figures": "PIL matplotlib numpy optuna"},
+    {"pipeline": "jinja2 markupsafe rich torch"},
+)
+LIBRARIES = {name: set(libraries.split()) for level in ROOMS for name, libraries in level.items()}
+LEVEL = {name: number for number, level in enumerate(ROOMS) for name in level}
+FILES = sorted((ROOT / "reprotune").rglob("*.py"))
 STAGES = sorted((ROOT / "stages").glob("[!_]*.py"))
 PIPELINE = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
 
 
-def test_every_module_has_its_layer() -> None:
-    assert {path.stem for path in MODULES} == {name for layer in LAYERS for name in layer}
+def name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
-def test_imports_point_down(path: Path) -> None:
-    height = {name: level for level, layer in enumerate(LAYERS) for name in layer}
-    parts = (name.split(".") for name in imports(path))
-    imported = {p[1] for p in parts if p[0] == "reprotune" and p[1] in height}
-    assert all(height[name] < height[path.stem] for name in imported)
-    assert not any(name.startswith("stages") for name in imports(path))
+def test_every_folder_is_a_room_and_none_is_crowded() -> None:
+    rooms = {folder for folder in (ROOT / "reprotune").iterdir() if folder.is_dir() and folder.name != "__pycache__"}
+    assert {folder.name for folder in rooms} | {"ground"} == set(LEVEL)
+    for folder in rooms:
+        assert len([path for path in folder.iterdir() if path.suffix in (".py", ".j2")]) <= 10
 
 
-@pytest.mark.parametrize(("library", "allowed"), ONLY.items())
-def test_libraries_stay_in_their_modules(library: str, allowed: set[str]) -> None:
-    users = {path.stem for path in MODULES + STAGES if any(name.split(".")[0] == library for name in imports(path))}
-    assert users <= allowed
+@pytest.mark.parametrize("path", FILES, ids=name)
+def test_imports_run_one_way(path: Path) -> None:
+    if path == ROOT / "reprotune/__init__.py":  # it alone reaches up, to fix the arithmetic before all else
+        assert modules(path) == {ROOT / "reprotune/arithmetic/dispatch.py"}
+        return
+    for module in modules(path):
+        assert room(module) == room(path) or LEVEL[room(module)] < LEVEL[room(path)], name(module)
+    libraries = {found.split(".")[0] for found in imports(path)} - sys.stdlib_module_names - set(PACKAGES)
+    assert libraries <= LIBRARIES[room(path)]
+    assert not any(found.startswith("stages") for found in imports(path))
+
+
+@pytest.mark.parametrize("inside", LEVEL)
+def test_no_room_imports_in_a_circle(inside: str) -> None:
+    graph = {path: {m for m in modules(path) if room(m) == inside} for path in FILES if room(path) == inside}
+    assert len(list(TopologicalSorter(graph).static_order())) >= len(graph)
+
+
+@pytest.mark.parametrize("inside", sorted(set(LEVEL) - {"ground"}))
+def test_a_room_says_what_it_is_for_and_imports_nothing(inside: str) -> None:
+    path = ROOT / f"reprotune/{inside}/__init__.py"
+    assert "In: " in path.read_text()
+    assert "Out: " in path.read_text()
+    assert not imports(path)
 
 
 @pytest.mark.parametrize("path", STAGES, ids=lambda path: path.stem)
 def test_no_stage_imports_a_stage(path: Path) -> None:
-    assert not any(name.startswith("stages") for name in imports(path))
+    assert not any(found.startswith("stages") for found in imports(path))
     assert len(path.read_text().splitlines()) <= 80
+
+
+def loaded(names: str) -> set[str]:
+    """The libraries that are loaded with what a stage imports before its first trial, or at all."""
+    code = f"import sys; {names}; print(*sys.modules)"
+    return set(
+        subprocess.run(
+            [sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True
+        ).stdout.split()
+    )
 
 
 def test_a_stage_begins_without_what_it_needs_later() -> None:
     """Each of these takes from a tenth of a second to two seconds, which the first trial would wait for."""
     late = {"distributed", "matplotlib", "mlflow", "pandas", "scipy", "sklearn", "sqlalchemy", "torchvision"}
-    code = "import sys; from reprotune import cli, engine, params, datasets, session, spec; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    assert not late & set(loaded.split())
+    names = (
+        "from reprotune import cli; from reprotune.execution import engines; from reprotune.pipeline import run_study"
+    )
+    assert not late & loaded(names)
+
+
+def test_the_stage_download_needs_neither_torch_nor_mlflow() -> None:
+    assert not {"mlflow", "torch", "optuna"} & loaded("from reprotune.data import datasets, stored")
 
 
 def test_only_evaluate_reads_the_test_split() -> None:
-    readers = {path.stem for path in MODULES + STAGES if 'load("test"' in path.read_text()}
-    users = {path.stem for path in MODULES + STAGES if "reprotune.evaluation" in imports(path)}
-    assert readers == {"evaluation"}
-    assert users == {"evaluate", "report"}  # the latter shows and logs what the former wrote
+    readers = {name(path) for path in FILES + STAGES if 'load("test"' in path.read_text()}
+    users = {path.stem for path in STAGES if ROOT / "reprotune/pipeline/evaluation.py" in closure(path)}
+    assert readers == {"reprotune/pipeline/evaluation.py"}
+    assert users == {"evaluate", "report", "tracking"}  # the latter two show and log what the former wrote
 
 
 @pytest.mark.parametrize("stage", PIPELINE)
-def test_a_stage_declares_what_it_imports(stage: str) -> None:
-    declared = {dep for dep in PIPELINE[stage]["deps"] if dep.endswith(".py")}
-    assert declared == {str(path.relative_to(ROOT)) for path in closure(ROOT / "stages" / f"{stage}.py")}
+def test_a_stage_declares_the_rooms_that_it_uses_and_no_others(stage: str) -> None:
+    code = {dep for dep in PIPELINE[stage]["deps"] if dep.split("/")[0] in PACKAGES}
+    used = closure(ROOT / "stages" / f"{stage}.py")
+    assert {
+        name(path.parent) if room(path) in LEVEL and room(path) != "ground" else name(path) for path in used
+    } == code
 
 
 def test_params_that_do_not_determine_results_are_not_tracked() -> None:

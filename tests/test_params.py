@@ -5,16 +5,17 @@ import pytest
 from conftest import ROOT, make_params
 from ruamel.yaml import YAML
 
-from reprotune import params, search_space
-from reprotune import spec as specs
-from reprotune.errors import Refused
+from reprotune import params
+from reprotune.errors import UserError
+from reprotune.search import space
+from reprotune.search import spec as specs
 
 TEXT = (ROOT / "params.yaml").read_text()
 LR = "search_space.lr"
 
 
 def test_the_projects_params_are_accepted() -> None:
-    specs.check(params.load(ROOT / "params.yaml"))
+    specs.check_params(params.load(ROOT / "params.yaml"))
 
 
 # key, the value that replaces it, and what the one line must say of it
@@ -102,8 +103,8 @@ def test_bad_values_are_refused_in_one_line(tmp_path: Path, key: str, value: Any
     target[last] = value
     with (tmp_path / "params.yaml").open("w") as file:
         YAML(typ="safe").dump(content, file)
-    with pytest.raises(Refused) as refused:
-        specs.check(params.load(tmp_path / "params.yaml"))
+    with pytest.raises(UserError) as refused:
+        specs.check_params(params.load(tmp_path / "params.yaml"))
     assert line in str(refused.value)
     assert "\n" not in str(refused.value)
     assert key in str(refused.value)
@@ -112,8 +113,8 @@ def test_bad_values_are_refused_in_one_line(tmp_path: Path, key: str, value: Any
 def test_a_missing_hyperparameter_is_named() -> None:
     chosen = make_params()
     del chosen.training.hyperparameters["lr"]
-    with pytest.raises(Refused, match=r"model.lr = None: is missing, here and in the sections model and training"):
-        search_space.default_config(chosen)
+    with pytest.raises(UserError, match=r"model.lr = None: is missing, here and in the sections model and training"):
+        space.default_config(chosen)
 
 
 def test_steps_that_floats_cannot_hold_exactly_are_accepted() -> None:
@@ -137,7 +138,7 @@ def test_steps_that_floats_cannot_hold_exactly_are_accepted() -> None:
 )
 def test_a_file_that_is_no_params_file(tmp_path: Path, text: str, line: str) -> None:
     (tmp_path / "params.yaml").write_text(text)
-    with pytest.raises(Refused, match=line) as refused:
+    with pytest.raises(UserError, match=line) as refused:
         params.load(tmp_path / "params.yaml")
     assert "\n" not in str(refused.value)
 
@@ -153,10 +154,10 @@ def test_anchors_mean_what_they_say(tmp_path: Path) -> None:
 
 def test_a_folder_is_no_params_file(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").mkdir()
-    with pytest.raises(Refused, match="cannot be read"):
+    with pytest.raises(UserError, match="cannot be read"):
         params.load(tmp_path / "params.yaml")
 
 
 def test_a_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="cannot be read"):
+    with pytest.raises(UserError, match="cannot be read"):
         params.load(tmp_path / "params.yaml")

@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 from conftest import ROOT, make_data, run
 
-from reprotune import datasets, params
-from reprotune import spec as specs
-from reprotune.datasets import Dataset, StoredDataset
-from reprotune.models import outline
+from reprotune import params
+from reprotune.data import datasets
+from reprotune.data.datasets import Dataset
+from reprotune.data.images import Arrays
+from reprotune.data.stored import StoredDataset
 from reprotune.params import Data
-from reprotune.search_space import largest
-from reprotune.splits import Arrays
+from reprotune.search import spec as specs
+from reprotune.search.space import largest
+from reprotune.training.models import meta_model
 
 PRESETS = sorted((ROOT / "presets").glob("*.yaml"))
 NAMES = [path.stem for path in PRESETS]
@@ -44,17 +46,17 @@ def noise(tmp_path_factory: pytest.TempPathFactory) -> dict[str, StoredDataset]:
 
 
 def test_they_are_all_there() -> None:
-    assert {"digits", "exercise", "fashion-mlp", "fashion-cnn", "cifar10-cnn"} <= set(NAMES)
+    assert {"exercise", "fashion-mlp", "fashion-cnn", "cifar10-cnn"} <= set(NAMES)
 
 
 @pytest.mark.parametrize("path", PRESETS, ids=NAMES)
 def test_a_preset_runs(path: Path, noise: dict[str, StoredDataset], tmp_path: Path) -> None:
     chosen = params.load(path)
-    specs.check(chosen)
+    specs.check_params(chosen)
     assert chosen.data.dataset in datasets.DATASETS
     dataset = noise["rgb" if chosen.data.dataset == "cifar10" else "grey"]
     for name in ("single_objective", "multi_objective"):
-        declared = specs.of(chosen, name, dataset)
+        declared = specs.from_params(chosen, name, dataset)
         trials = run(replace(declared, n_trials=2, space={**declared.space, "epochs": 1}), tmp_path)
         assert [trial.result.state for trial in trials] == ["COMPLETE"] * 2
 
@@ -62,8 +64,8 @@ def test_a_preset_runs(path: Path, noise: dict[str, StoredDataset], tmp_path: Pa
 def test_the_fashion_cnns_stay_below_100_000_parameters(noise: dict[str, StoredDataset]) -> None:
     chosen = params.load(ROOT / "presets/fashion-cnn.yaml")
     for name in ("single_objective", "multi_objective"):
-        for config in largest(specs.of(chosen, name, noise["grey"]).space):
-            assert sum(weight.numel() for weight in outline(config, noise["grey"].inputs).parameters()) < 100_000
+        for config in largest(specs.from_params(chosen, name, noise["grey"]).space):
+            assert sum(weight.numel() for weight in meta_model(config, noise["grey"].inputs).parameters()) < 100_000
 
 
 def make(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -79,10 +81,10 @@ def test_make_preset(tmp_path: Path) -> None:
         subprocess.run([*git, *command], cwd=tmp_path, check=True)
     assert make(tmp_path, "preset", "NAME=exercise").returncode == 0
     assert (tmp_path / "params.yaml").read_bytes() == (ROOT / "presets/exercise.yaml").read_bytes()
-    refused = make(tmp_path, "preset", "NAME=digits")
+    refused = make(tmp_path, "preset", "NAME=fashion-mlp")
     assert refused.returncode == 2
     assert "params.yaml: has changes that are not committed" in refused.stderr
     assert (tmp_path / "params.yaml").read_bytes() == (ROOT / "presets/exercise.yaml").read_bytes()
-    assert make(tmp_path, "preset", "NAME=digits", "FORCE=1").returncode == 0
+    assert make(tmp_path, "preset", "NAME=fashion-mlp", "FORCE=1").returncode == 0
     unknown = make(tmp_path, "preset", "NAME=imagenet")
-    assert "NAME = 'imagenet': must be one of cifar10-cnn digits" in unknown.stderr
+    assert "NAME = 'imagenet': must be one of cifar10-cnn exercise" in unknown.stderr

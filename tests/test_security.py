@@ -9,10 +9,9 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import ROOT
-from test_engine import execution
+from conftest import ROOT, make_execution
 
-from reprotune import engine
+from reprotune.execution import engines
 
 SOURCES = sorted(path for folder in ("reprotune", "stages") for path in (ROOT / folder).glob("*.py"))
 # To read a file with one of these is to run what it says.
@@ -45,9 +44,9 @@ def test_no_file_is_run(path: Path) -> None:
             assert "typ='safe'" in ast.unparse(call)
 
 
-@pytest.mark.parametrize("name", engine.ENGINES)
+@pytest.mark.parametrize("name", engines.ENGINES)
 def test_nothing_listens_beyond_this_machine(name: str) -> None:
-    with engine.started(execution(engine=name, workers=2)) as executor:
+    with engines.started(make_execution(engine=name, workers=2)) as executor:
         executor.submit(abs, -1).result()
         family = [psutil.Process(), *psutil.Process().children(recursive=True)]
         listening = [c for process in family for c in process.net_connections("inet") if c.status == "LISTEN"]

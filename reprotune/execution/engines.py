@@ -1,0 +1,32 @@
+"""ENGINES: where trials run. Each gives a `Pool`; nothing else knows which one it is."""
+
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+from joblib import cpu_count
+
+from reprotune.arithmetic import dispatch
+from reprotune.errors import ParamsError
+from reprotune.execution import dask_pool, local_pool
+from reprotune.execution.pool import Pool
+from reprotune.params import Execution
+
+ENGINES: dict[str, Callable[[Execution, int], AbstractContextManager[Pool]]] = {
+    "local": local_pool.started,
+    "dask": dask_pool.started,
+}
+
+
+def workers(execution: Execution) -> int:
+    """`auto` is the number of cores that this process may use (affinity and cgroup limits counted)."""
+    return cpu_count() if execution.workers == "auto" else execution.workers
+
+
+def started(execution: Execution) -> AbstractContextManager[Pool]:
+    """The workers that params.yaml asks for, as long as the context lasts. Raises ParamsError."""
+    if execution.engine not in ENGINES:
+        raise ParamsError("execution.engine", execution.engine, f"must be one of {', '.join(ENGINES)}")
+    for name, value in dispatch.overridden().items():
+        print(f"{name} is {value}, not {dispatch.DISPATCH[name]}: other bits, so another study", file=sys.stderr)
+    return ENGINES[execution.engine](execution, workers(execution))

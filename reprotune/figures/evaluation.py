@@ -1,0 +1,30 @@
+"""The winners' test accuracies over the front."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reprotune.figures.pareto_front import draw_pareto_front
+from reprotune.figures.style import TrialPoint, save
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def write(path: Path, cost: str, points: Sequence[TrialPoint], summary: Mapping[str, Any]) -> None:
+    """The front, and over it the test accuracies of `summary` (evaluation.summarize), equal winners as one."""
+    names: dict[tuple[float, float, float], list[str]] = {}
+    for name, winner in summary.items():
+        accuracy = winner["test_accuracy"]
+        names.setdefault((winner[cost], accuracy["mean"], accuracy["std"]), []).append(name.replace("_", " "))
+
+    def draw(axes: "Axes") -> None:
+        draw_pareto_front(axes, cost, points)
+        for (x, mean, std), marker in zip(names, "DsPv^", strict=False):
+            label = ", ".join(names[x, mean, std])
+            axes.errorbar(x, mean, std, color="black", fmt=marker, markersize=5, capsize=4, label=label)
+        low = min(point.accuracy for point in points if point.state == "COMPLETE")
+        axes.set(title="The winners on test, mean ± standard deviation", ylabel="accuracy")
+        axes.set_ylim(max(low, min(mean - std for _, mean, std in names) - 0.05), None)
+
+    save(path, draw)

@@ -1,0 +1,112 @@
+"""A study → its figures, each of them one function of FIGURES."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from itertools import accumulate
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reprotune.figures.parallel_coordinates import draw_parallel_coordinates
+from reprotune.figures.pareto_front import draw_pareto_front
+from reprotune.figures.style import BLUE, COLOURS, GREEN, MARKERS, ORANGE, UNITS, TrialPoint, save, scatter, upper_part
+from reprotune.results.best_so_far import best_accuracies, hypervolumes
+from reprotune.results.importances import importances
+from reprotune.results.winners import complete
+from reprotune.search.spec import StudySpec
+from reprotune.search.study import Trial
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Draw = Callable[[StudySpec, Sequence[Trial], "Axes"], None]
+_MOST = 8  # hyperparameters that a figure has room for
+
+
+def write(folder: Path, spec: StudySpec, trials: Sequence[Trial]) -> None:
+    figures = {**FIGURES, **FIGURES_WITH_COST} if spec.cost else FIGURES
+    for name, draw in figures.items():
+        save(folder / f"{name}.svg", partial(draw, spec, trials))
+
+
+def points(cost: str, trials: Sequence[Trial]) -> list[TrialPoint]:
+    """The trials that have an accuracy, over what they cost."""
+    drawn = [(trial.result.state, trial.result.value(cost), trial.result.accuracy) for trial in trials]
+    return [TrialPoint(state, x, y) for state, x, y in drawn if x is not None and y is not None]
+
+
+def _optimization_history(_: StudySpec, trials: Sequence[Trial], axes: "Axes") -> None:
+    drawn = [(t.result.state, t.number, t.result.accuracy) for t in trials]
+    scatter(axes, [TrialPoint(state, number, y) for state, number, y in drawn if y is not None])
+    best = best_accuracies(trials)
+    axes.step(range(len(best)), best, where="post", color="black", linewidth=1, label="best so far")
+    axes.set(title="Optimization history", xlabel="trial", ylabel=UNITS["accuracy"], ylim=_limits(trials))
+
+
+def _learning_curves(_: StudySpec, trials: Sequence[Trial], axes: "Axes") -> None:
+    for state, colour in COLOURS.items():
+        style: dict[str, Any] = {"color": colour, "marker": MARKERS[state], "markersize": 4, "linewidth": 0.8}
+        curves = [[point.valid_accuracy for point in t.result.curve] for t in trials if t.result.state == state]
+        for curve in filter(None, curves):
+            axes.plot(range(1, len(curve) + 1), curve, **style, alpha=0.6, markevery=[-1])
+        if any(curves):
+            axes.plot([], [], **style, label=state.lower())
+    axes.set(title="Learning curves", xlabel="epoch", ylabel=UNITS["accuracy"], ylim=_limits(trials))
+    axes.locator_params(axis="x", integer=True)
+
+
+def _pruning(_: StudySpec, trials: Sequence[Trial], axes: "Axes") -> None:
+    trained = list(accumulate(len(trial.result.curve) for trial in trials))
+    whole = list(accumulate(_epochs_without_pruning(trial) for trial in trials))
+    axes.plot(whole, color=ORANGE, label="without pruning")
+    axes.plot(trained, color=BLUE, label="trained")
+    axes.fill_between(range(len(trials)), trained, whole, color=ORANGE, alpha=0.2, linewidth=0)
+    share = 1 - trained[-1] / whole[-1] if whole[-1] else 0.0
+    axes.set(title=f"Pruning saved {share:.0%} of the epochs", xlabel="trial", ylabel="epochs, all trials so far")
+    axes.set_ylim(0, None)
+
+
+def _epochs_without_pruning(trial: Trial) -> int:
+    return trial.config["epochs"] if trial.result.state == "PRUNED" else len(trial.result.curve)
+
+
+def _importances(spec: StudySpec, trials: Sequence[Trial], axes: "Axes") -> None:
+    found = {objective: importances(trials, objective) for objective in reversed(spec.objectives)}
+    names = list(found["accuracy"])[:_MOST]
+    height = 0.8 / len(found)
+    for i, (objective, shares) in enumerate(found.items()):
+        at = [row + i * height for row in range(len(names))]
+        axes.barh(at, [shares[name] for name in names], height, label=objective, color=(BLUE, ORANGE)[i])
+    axes.set_yticks([row + 0.4 - height / 2 for row in range(len(names))], names)
+    axes.invert_yaxis()
+    axes.set(title="What decides each objective", xlabel="share of the importance (PED-ANOVA)")
+
+
+def _parallel_coordinates(_: StudySpec, trials: Sequence[Trial], axes: "Axes") -> None:
+    names = list(importances(trials, "accuracy"))[:_MOST]
+    finished = complete(trials)
+    draw_parallel_coordinates(axes, finished, names, _limits(finished))
+
+
+def _pareto_front(spec: StudySpec, trials: Sequence[Trial], axes: "Axes") -> None:
+    draw_pareto_front(axes, str(spec.cost), points(str(spec.cost), trials))
+
+
+def _hypervolume(spec: StudySpec, trials: Sequence[Trial], axes: "Axes") -> None:
+    volumes = hypervolumes(spec, trials)
+    axes.step(range(len(volumes)), volumes, where="post", color=GREEN)
+    title = "Hypervolume of the front"
+    axes.set(title=title, xlabel="trial", ylabel="share of the box that is dominated", ylim=upper_part(volumes))
+
+
+def _limits(trials: Sequence[Trial]) -> tuple[float, float]:
+    return upper_part([trial.result.accuracy for trial in trials if trial.result.accuracy is not None])
+
+
+FIGURES: Mapping[str, Draw] = {
+    "optimization_history": _optimization_history,
+    "learning_curves": _learning_curves,
+    "pruning": _pruning,
+    "importances": _importances,
+    "parallel_coordinates": _parallel_coordinates,
+}
+FIGURES_WITH_COST: Mapping[str, Draw] = {"pareto_front": _pareto_front, "hypervolume": _hypervolume}

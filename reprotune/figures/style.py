@@ -1,0 +1,71 @@
+"""What all figures share: colours, markers, limits, and a file with the same bytes for the same values."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from reprotune.artifacts import atomic_write
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+
+# Okabe and Ito's palette, told apart by the colour-blind too.
+BLUE, ORANGE, VERMILION, GREEN = "#0072B2", "#E69F00", "#D55E00", "#009E73"
+COLOURS = {"COMPLETE": BLUE, "PRUNED": ORANGE, "FAIL": VERMILION}
+MARKERS = {"COMPLETE": "o", "PRUNED": "x", "FAIL": "v"}
+UNITS = {"accuracy": "validation accuracy", "flops": "FLOPs of one example", "parameters": "parameters"}
+
+
+class TrialPoint(NamedTuple):
+    """A trial as a point over x."""
+
+    state: str
+    x: float
+    accuracy: float
+
+
+def scatter(axes: "Axes", points: Sequence[TrialPoint]) -> None:
+    """The points, a colour and a marker a state."""
+    for state in (state for state in COLOURS if any(point.state == state for point in points)):
+        x, y = zip(*((point.x, point.accuracy) for point in points if point.state == state), strict=True)
+        axes.scatter(
+            x,
+            y,
+            s=16,
+            linewidth=1,
+            color=COLOURS[state],
+            marker=MARKERS[state],
+            label=state.lower(),
+            gid=f"trials-{state}",
+        )
+
+
+def upper_part(accuracies: Sequence[float]) -> tuple[float, float]:
+    """Limits that hold the better three quarters, where the differences that matter are."""
+    ordered = sorted(accuracies)
+    low = ordered[len(ordered) // 4]
+    return (low - 0.25 * (ordered[-1] - low) - 0.01, min(1.005, ordered[-1] + 0.02))
+
+
+def label_costs(axis: "Axis", wide: bool) -> None:
+    """20k, 50k, 100k, … : what fits beside each other at half width."""
+    from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
+
+    axis.set_major_locator(LogLocator(subs=(1,) if wide else (1, 2, 5)))
+    axis.set_major_formatter(EngFormatter(sep=""))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def save(path: Path, draw: Callable[["Axes"], None]) -> None:
+    import matplotlib as mpl  # 1 s, at the end of a study
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context({"svg.hashsalt": path.stem, "font.size": 11, "axes.grid": True, "grid.alpha": 0.3}):
+        figure = Figure(figsize=(6.4, 4.2), layout="constrained")
+        axes = figure.subplots()
+        draw(axes)
+        if labels := axes.get_legend_handles_labels()[1]:  # below the axes, where it hides no point
+            figure.legend(loc="outside lower center", ncols=min(4, len(labels)), columnspacing=1.2, handletextpad=0.5)
+        with atomic_write(path) as temporary:
+            figure.savefig(temporary, format="svg", metadata={"Date": None, "Creator": None})

@@ -1,0 +1,116 @@
+"""The winners, trained again on train + valid over several seeds, and scored on test."""
+
+import statistics
+from collections import deque
+from collections.abc import Mapping, Sequence
+from concurrent.futures import BrokenExecutor, Executor, Future
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from reprotune.artifacts import atomic_write, digest, file_digest, read_yaml, write_csv, write_json
+from reprotune.data.images import Split
+from reprotune.data.stored import StoredDataset, open_dataset
+from reprotune.errors import UserError
+from reprotune.params import Params
+from reprotune.pipeline.progress import display
+from reprotune.search.space import default_config
+from reprotune.search.spec import made_by, resolve_device, seeds
+from reprotune.training import saved_model
+from reprotune.training.cost import measure
+from reprotune.training.fit import fit, new_model, score
+from reprotune.training.models import Config, meta_model
+
+Scores = Mapping[str, list[float]]
+
+FOLDER = Path("results/evaluation")
+KEPT = Path("studies/evaluate")  # the models, by which an interrupted evaluation goes on
+
+
+def winners(params: Params) -> dict[str, Config]:
+    """Name → config of all that is evaluated, from the studies' result files and params.yaml."""
+    front = read_yaml(Path("results/multi_objective/best_configs.yaml"))
+    return {
+        "best": read_yaml(Path("results/single_objective/best_config.yaml"))["params"],
+        **{name: front[name]["params"] for name in ("most_accurate", "cheapest", "knee")},
+        "default": default_config(params),
+    }
+
+
+def trained(
+    configs: Mapping[str, Config], dataset: StoredDataset, params: Params, executor: Executor, anew: bool
+) -> dict[str, list[Path]]:
+    """Name → its models: one for each of `evaluate.seeds` seeds, the same for all. Equal configs are trained once.
+
+    anew: train also those that an evaluation of the same has left, as an interrupted one does.
+    """
+    device = resolve_device(params.training.device)
+    code = [made_by(device), *(file_digest(Path(file)) for file in (__file__, saved_model.__file__))]
+    models: dict[str, list[Path]] = {name: [] for name in configs}
+    trainings: dict[Path, tuple[str, Config, int]] = {}
+    for (name, config), repeat in product(configs.items(), range(params.evaluate.seeds)):
+        seed = seeds(params.seed, repeat)[1]
+        # Its name is the digest of all that decides the model.
+        path = KEPT / f"{digest([dict(config), seed, dataset.digest, code])[:24]}.safetensors"
+        models[name].append(path)
+        trainings.setdefault(path, (f"{name}, seed {repeat + 1}", config, seed))
+    futures = {
+        path: executor.submit(_trained, config, seed, dataset.folder, dataset.digest, device)
+        for path, (_, config, seed) in trainings.items()
+        if anew or not path.exists()
+    }
+    epochs, done = sum(config["epochs"] for _, config, _ in trainings.values()), 0
+    with display() as show:
+        for path, (training, config, _) in trainings.items():
+            if path in futures:
+                _keep(path, training, futures[path])
+            done += config["epochs"]
+            line = f"{training}: test accuracy {saved_model.test_accuracy(path):.4f}"
+            show(done / epochs, f"{done}/{epochs} epochs, {line}", line)
+    return models
+
+
+def _keep(path: Path, training: str, future: Future[bytes]) -> None:
+    try:
+        content = future.result()
+    except BrokenExecutor as error:
+        raise UserError(f"{training}: {error}") from None
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def _trained(config: Config, seed: int, folder: Path, digest: str, device: str) -> bytes:
+    """One training's model; the test split is read once, after its last epoch."""
+    dataset = open_dataset(folder, digest)
+    train, valid = dataset.load("train", device), dataset.load("valid", device)
+    both = Split(torch.cat([train.images, valid.images]), torch.cat([train.labels, valid.labels]))
+    model = new_model(config, dataset.inputs, seed)
+    deque(fit(model, config, both, seed), maxlen=0)
+    return saved_model.weights(model, score(model, dataset.load("test", device))[1])
+
+
+def test_scores(models: Mapping[str, Sequence[Path]]) -> Scores:
+    return {name: [saved_model.test_accuracy(path) for path in paths] for name, paths in models.items()}
+
+
+def summarize(configs: Mapping[str, Config], scores: Scores, dataset: StoredDataset) -> dict[str, Any]:
+    """Name → test accuracy (mean, sample standard deviation, n), flops and parameters."""
+    summary = {}
+    for name, config in configs.items():
+        cost = measure(meta_model(config, dataset.inputs), dataset.shape)
+        accuracies = scores[name]
+        spread = statistics.stdev(accuracies) if len(accuracies) > 1 else 0.0
+        summary[name] = {
+            "test_accuracy": {"mean": statistics.fmean(accuracies), "std": spread, "n": len(accuracies)},
+            "flops": cost.flops,
+            "parameters": cost.parameters,
+        }
+    return summary
+
+
+def write(scores: Scores, summary: Mapping[str, Any]) -> None:
+    rows = [(name, repeat, score) for name, accuracies in scores.items() for repeat, score in enumerate(accuracies)]
+    write_csv(FOLDER / "test_scores.csv", ("config", "repeat", "test_accuracy"), rows)
+    write_json(FOLDER / "metrics.json", dict(summary))

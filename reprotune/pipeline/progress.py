@@ -1,0 +1,76 @@
+"""What a person reads while a stage works: a bar in a terminal, lines in a log, nothing if they asked for that."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from reprotune import cli
+from reprotune.results.winners import point
+from reprotune.search import pareto
+from reprotune.search.spec import StudySpec
+from reprotune.search.study import Trial
+
+Show = Callable[[float, str, str], None]  # (share that is done, 0 … 1; how things stand; what has just ended)
+
+
+@contextmanager
+def display() -> Iterator[Show]:
+    """What shows progress, as long as the context lasts."""
+    if cli.asked("-q", "--quiet"):
+        yield lambda share, state, line: None
+    elif sys.stdout.isatty():
+        with _bar() as show:
+            yield show
+    else:
+        yield lambda share, state, line: print(line, flush=True)
+
+
+@contextmanager
+def _bar() -> Iterator[Show]:
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    with Progress(BarColumn(bar_width=None), TextColumn("{task.fields[state]}"), expand=True) as progress:
+        bar = progress.add_task("", total=1.0, state="starts")
+        yield lambda share, state, line: progress.update(bar, completed=share, state=state)
+
+
+class StudyProgress:
+    """How a study stands."""
+
+    def __init__(self, spec: StudySpec) -> None:
+        self._spec = spec
+        self._best: Trial | None = None
+        self._front: list[pareto.Point] = []
+        self._told = self._pruned = self._failed = 0
+
+    def show(self, trial: Trial, show: Show) -> None:
+        """Count the trial, and show how the study stands now."""
+        state = trial.result.state
+        self._told += 1
+        self._pruned += state == "PRUNED"
+        self._failed += state == "FAIL"
+        if state == "COMPLETE":
+            if self._best is None or _accuracy(trial) > _accuracy(self._best):
+                self._best = trial
+            if self._spec.cost:
+                points = [*self._front, point(trial)]
+                self._front = [points[i] for i in pareto.front(points)]
+        left, share = self._left(trial.elapsed)
+        best = f"best {_accuracy(self._best):.4f}" if self._best else "no best yet"
+        front = f", front {len(self._front)}" if self._spec.cost else ""
+        counts = f"{self._pruned} pruned, {self._failed} failed, {best}{front}, {left} left"
+        total = self._spec.n_trials
+        outcome = trial.result.reason if state == "FAIL" else f"accuracy {_accuracy(trial):.4f}"
+        ended = f"[{self._told:>{len(str(total))}}/{total}] {state:<8} epoch {len(trial.result.curve):<3} {outcome}"
+        show(share, f"{self._told}/{total}, {counts}", f"{ended} | {counts}")
+
+    def _left(self, elapsed: float) -> tuple[str, float]:
+        """(minutes and seconds, share done), by trials at the speed so far or by the timeout, whichever ends first."""
+        left = elapsed / self._told * (self._spec.n_trials - self._told)
+        if self._spec.timeout is not None:
+            left = min(left, max(0.0, self._spec.timeout - elapsed))
+        return f"{int(left) // 60}:{int(left) % 60:02}", elapsed / (elapsed + left) if left else 1.0
+
+
+def _accuracy(trial: Trial) -> float:
+    return trial.result.accuracy or 0.0

@@ -1,0 +1,102 @@
+"""A study from start to end: its trials run, shown, tracked and written to its result files."""
+
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from typing import Any
+
+from reprotune.artifacts import read_json
+from reprotune.data import stored
+from reprotune.params import Params
+from reprotune.pipeline.progress import StudyProgress, display
+from reprotune.results import best_so_far, read, write
+from reprotune.search import journal, study
+from reprotune.search.spec import StudySpec
+from reprotune.search.study import Trial
+from reprotune.tracking import description
+from reprotune.tracking.parent_run import NOTE, ParentRun, parent_run
+
+
+def run_study(spec: StudySpec, params: Params, executor: Executor, anew: bool) -> None:
+    """Run the study, or what its journal lacks of it. `anew`: train a finished one again, from its first trial."""
+
+    def discard(opened: journal.Journal) -> bool:
+        return anew and study.finished(spec, opened)
+
+    _tell_of_others(spec)
+    # MLflow is imported and opened before the first ask, which has to wait for the workers' imports.
+    with journal.opened(spec.journal, spec.directions, discard) as opened, _tracked(spec, params) as parent:
+        _follow(study.run(spec, opened, executor), opened, spec, parent)
+
+
+def _tell_of_others(spec: StudySpec) -> None:
+    """A study that begins says which unfinished ones it does not continue."""
+    if not spec.journal.exists():
+        for path in sorted(spec.journal.parent.glob(f"{spec.name}-*.log")):
+            if journal.unfinished(path):
+                other = "holds an unfinished study of other params, data, code or arithmetic"
+                print(f"{path}: {other}; it stays as it is, and a new study begins", flush=True)
+
+
+def _follow(running: Iterator[Trial], opened: journal.Journal, spec: StudySpec, parent: ParentRun) -> None:
+    progress, trials = StudyProgress(spec), list[Trial]()
+    with display() as show:
+        for trial in running:
+            trials.append(trial)
+            progress.show(trial, show)
+            if not parent.failed:
+                with parent.surviving():
+                    parent.log_trial(spec, opened.study, trial)
+    metrics = (write.write_multi_objective if spec.cost else write.write_single_objective)(spec.folder, spec, trials)
+    if not parent.failed:
+        with parent.surviving():
+            _log_whole(parent, spec, trials, metrics)
+
+
+def backfill(spec: StudySpec, params: Params) -> int:
+    """Write what MLflow lacks of the study, from its journal or else from its result files; how many trials it has."""
+    if not spec.journal.exists():
+        trials = read.read_trials(spec.folder, spec)
+        with _tracked(spec, params, read_json(spec.folder / "study.json")["identity"]) as parent:
+            _log_all(parent, spec, read.empty_study(spec), trials)
+        return len(trials)
+    with journal.opened(spec.journal, spec.directions, lambda _: False) as opened, _tracked(spec, params) as parent:
+        trials = study.told(opened, spec.n_trials)
+        _log_all(parent, spec, opened.study, trials)
+        return len(trials)
+
+
+def _log_all(parent: ParentRun, spec: StudySpec, optuna_study: Any, trials: list[Trial]) -> None:
+    for trial in trials:
+        parent.log_trial(spec, optuna_study, trial)
+    if (spec.folder / "metrics.json").exists():
+        _log_whole(parent, spec, trials, read_json(spec.folder / "metrics.json"))
+
+
+def _log_whole(parent: ParentRun, spec: StudySpec, trials: list[Trial], metrics: dict[str, Any]) -> None:
+    parent.keep_only(len(trials))
+    parent.log_series(best_so_far.series(spec, trials), trials)
+    parent.log_metrics({name: value for name, value in metrics.items() if isinstance(value, int | float)})
+    parent.log_tags({"n_trials": spec.n_trials, "timeout": spec.timeout, "stopped_by": metrics["stopped_by"]})
+    parent.log_tags({NOTE: description.of_study(spec, trials)})
+    parent.log_files((path, None) for path in sorted(spec.folder.glob("[!.]*.*")))  # the stage `report` adds figures
+    parent.log_files((spec.dataset.folder / name, "dataset") for name in (stored.DESCRIPTION, stored.CLASS_BALANCE))
+
+
+@contextmanager
+def _tracked(spec: StudySpec, params: Params, identity: str = "") -> Iterator[ParentRun]:
+    """The study's parent run, with the params that a resumed study cannot have changed.
+
+    identity: of results that were made in another environment.
+    """
+    content = params.model_dump(mode="json")
+    determining = {
+        "seed": params.seed,
+        "data": {"dataset": params.data.dataset, "digest": spec.dataset.digest},
+        "model": content["model"],
+        "training": content["training"] | {"device": spec.device},
+        "window": spec.window,
+        **{key: value for key, value in content[spec.name].items() if key not in ("n_trials", "timeout")},
+    }
+    with parent_run(spec.name, identity or spec.identity, determining) as parent:
+        yield parent

@@ -1,0 +1,90 @@
+"""Result files → the trials that they were written from."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import optuna
+from optuna.trial import FixedTrial, FrozenTrial, TrialState, create_trial
+
+from reprotune.artifacts import read_csv, read_json, read_yaml
+from reprotune.data.stored import StoredDataset
+from reprotune.errors import UserError
+from reprotune.params import Params
+from reprotune.search.history import History
+from reprotune.search.pruners import TrialPruner
+from reprotune.search.space import parse, suggest
+from reprotune.search.spec import StudySpec, from_params, multi_objective
+from reprotune.search.study import Trial, past_trial, task
+from reprotune.search.trial import Result, State
+from reprotune.training.cost import Cost
+from reprotune.training.learning_curve import Epoch
+from reprotune.training.models import Config
+
+
+def read_studies(params: Params, dataset: StoredDataset) -> tuple[StudySpec, StudySpec]:
+    """Both studies, the second as it follows from what the first found."""
+    return from_params(params, "single_objective", dataset), multi_objective(params, dataset, best_params())
+
+
+def best_params() -> Config:
+    """The first study's best config."""
+    config: Config = read_yaml(Path("results/single_objective/best_config.yaml"))["params"]
+    return config
+
+
+def read_trials(folder: Path, spec: StudySpec) -> list[Trial]:
+    """The trials of `folder`'s trials.csv and learning_curves.csv: all but the times, which no result file holds.
+
+    Raises UserError if they are those of another study.
+    """
+    if read_json(folder / "study.json").get("declared") != spec.declared:
+        raise UserError(f"{folder}: holds a study of other params or data; run `dvc repro`, or take back the change")
+    curves: defaultdict[str, list[Epoch]] = defaultdict(list)
+    for row in read_csv(folder / "learning_curves.csv"):
+        curves[row["trial"]].append(Epoch(*(float(row[name]) for name in Epoch._fields)))
+    return [_trial(spec, row, tuple(curves[row["number"]])) for row in read_csv(folder / "trials.csv")]
+
+
+def _trial(spec: StudySpec, row: Mapping[str, str], curve: tuple[Epoch, ...]) -> Trial:
+    cells = {name.removeprefix("params."): cell for name, cell in row.items() if name.startswith("params.")}
+    config = parse(spec.space, cells)
+    cost = Cost(*(int(row[name]) for name in Cost._fields)) if row["flops"] else None
+    result = Result(_STATES[row["state"]], curve, cost, row["reason"])
+    return Trial(int(row["number"]), config, result, 0.0, _frozen(spec, int(row["number"]), config, result))
+
+
+_STATES: Mapping[str, State] = {"COMPLETE": "COMPLETE", "PRUNED": "PRUNED", "FAIL": "FAIL"}
+
+
+def _frozen(spec: StudySpec, number: int, config: Config, result: Result) -> FrozenTrial:
+    fixed = FixedTrial(dict(config))
+    suggest(fixed, spec.space)
+    trial = create_trial(
+        state=TrialState[result.state],
+        values=spec.values(result),
+        params=fixed.params,
+        distributions=fixed.distributions,
+    )
+    trial.number = number
+    return trial
+
+
+def with_attrs(spec: StudySpec, trials: list[Trial]) -> list[Result]:
+    """The results with what the pruner noted about each trial, which it would note again."""
+    results, history = list[Result](), History()
+    for trial in trials:
+        known = task(spec, trial.number, trial.config, history).history.frozen()
+        cost, epochs = past_trial(spec, trial.result).cost, trial.config["epochs"]
+        pruner = TrialPruner(spec.pruner, known, trial.number, cost, epochs)
+        for epoch, point in enumerate(trial.result.curve, start=1):
+            pruner.should_prune(epoch, point.valid_accuracy)
+        results.append(replace(trial.result, attrs=pruner.attrs))
+        history.append(past_trial(spec, results[-1]))
+    return results
+
+
+def empty_study(spec: StudySpec) -> optuna.Study:
+    """A study without trials, for what only asks for its directions."""
+    return optuna.create_study(study_name=spec.name, directions=spec.directions)

@@ -1,0 +1,84 @@
+"""A study's trials → its result files. They hold no clock time, path or host name, so equal trials give equal bytes."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from reprotune.arithmetic import kernels
+from reprotune.artifacts import write_csv, write_json, write_yaml
+from reprotune.results.winners import as_config, best, best_configs, pareto_front, point
+from reprotune.search import pareto
+from reprotune.search.space import names
+from reprotune.search.spec import StudySpec
+from reprotune.search.study import Trial
+
+CURVE = ("trial", "epoch", "train_loss", "valid_loss", "valid_accuracy")
+TRIAL = ("number", "state", "accuracy", "flops", "macs", "parameters", "epochs")
+
+
+def write_trials(folder: Path, spec: StudySpec, trials: Sequence[Trial]) -> None:
+    columns = names(spec.space)
+    header = [*TRIAL, *(f"params.{name}" for name in columns), "reason"]
+    write_csv(folder / "trials.csv", header, (_row(trial, columns) for trial in trials))
+    write_csv(folder / "learning_curves.csv", CURVE, (row for trial in trials for row in _curve(trial)))
+    # Where these differ, other bits are to be expected.
+    made_by = {"identity": spec.identity, "declared": spec.declared, "dataset": spec.dataset.digest}
+    write_json(folder / "study.json", made_by | kernels.environment(spec.device))
+
+
+def _row(trial: Trial, columns: Sequence[str]) -> list[Any]:
+    result = trial.result
+    cost = result.cost or (None, None, None)
+    params = [trial.config.get(name) for name in columns]
+    return [trial.number, result.state, result.accuracy, *cost, len(result.curve), *params, result.reason]
+
+
+def _curve(trial: Trial) -> Iterator[tuple[Any, ...]]:
+    return ((trial.number, epoch, *point) for epoch, point in enumerate(trial.result.curve, start=1))
+
+
+def write_single_objective(folder: Path, spec: StudySpec, trials: Sequence[Trial]) -> dict[str, Any]:
+    """Write the files; return the content of metrics.json."""
+    winner = as_config(best(trials))
+    write_trials(folder, spec, trials)
+    write_yaml(folder / "best_config.yaml", winner)
+    metrics = {"best_accuracy": winner["accuracy"], **_counts(spec, trials)}
+    write_json(folder / "metrics.json", metrics)
+    return metrics
+
+
+def write_multi_objective(folder: Path, spec: StudySpec, trials: Sequence[Trial]) -> dict[str, Any]:
+    """Write the files; return the content of metrics.json."""
+    front = pareto_front(trials)
+    columns = names(spec.space)
+    write_trials(folder, spec, trials)
+    header = ["number", "accuracy", "flops", "macs", "parameters", *(f"params.{name}" for name in columns)]
+    rows = [as_config(trial) for trial in front]
+    cells = ([*(row[key] for key in header[:5]), *(row["params"].get(name) for name in columns)] for row in rows)
+    write_csv(folder / "pareto_front.csv", header, cells)
+    winners = best_configs(front)
+    write_yaml(folder / "best_configs.yaml", {name: as_config(trial) for name, trial in winners.items()})
+    reference = spec.reference_point
+    volume = pareto.hypervolume([point(trial) for trial in front], reference)
+    metrics = {
+        "best_accuracy": winners["most_accurate"].result.accuracy,
+        "hypervolume": volume,
+        "hypervolume_reference": {spec.objectives[0]: reference[0], "accuracy": reference[1]},
+        "pareto_optimal": len(front),
+        **_counts(spec, trials),
+    }
+    write_json(folder / "metrics.json", metrics)
+    return metrics
+
+
+def _counts(spec: StudySpec, trials: Sequence[Trial]) -> dict[str, Any]:
+    states = [trial.result.state for trial in trials]
+    return {
+        "trials": len(trials),
+        "complete": states.count("COMPLETE"),
+        "pruned": states.count("PRUNED"),
+        "failed": states.count("FAIL"),
+        "epochs": sum(len(trial.result.curve) for trial in trials),
+        # A study that its timeout ended would have had other trials on a faster or slower machine.
+        "stopped_by": "n_trials" if len(trials) == spec.n_trials else "timeout",
+    }

@@ -1,0 +1,96 @@
+"""PRUNERS, and how a worker asks one about the trial that it trains.
+
+Optuna's pruners read a study. A worker has none: it is given what pruners read of the trials that had been
+told when its own was asked, and shows them a study of exactly these and its own trial.
+"""
+
+from collections.abc import Callable, Container, Sequence
+from typing import Any
+
+import optuna
+from optuna.pruners import BasePruner
+from optuna.storages import InMemoryStorage
+from optuna.study import Study, StudyDirection
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)  # that a study was created is no news: each trial makes one
+
+
+class ParetoPruner(BasePruner):
+    """Prunes a trial as soon as a finished trial that costs no more is ahead of it by more than `margin`.
+
+    Only more accuracy than all that cost no more would bring it to the front. Such a rival is compared after the
+    same epoch; one that was trained for fewer epochs, at the same share of its training, since an accuracy rises
+    with the epochs and a schedule ends with them. Where learning curves do not cross, a rival that is ahead stays
+    so. `margin`: by how much accuracy a curve may catch up; it covers the noise too, and a higher one prunes less.
+
+    Reads a study of accuracies whose trials have the user attributes `cost` (of which only the order counts) and
+    `epochs` (how many its training has).
+    """
+
+    def __init__(self, margin: float) -> None:
+        self._margin = margin
+
+    def prune(self, study: Study, trial: FrozenTrial) -> bool:
+        finished = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        rivals = (rival for rival in finished if rival.user_attrs["cost"] <= trial.user_attrs["cost"])
+        return any(_lead(rival, trial) > self._margin for rival in rivals)
+
+
+def _lead(rival: FrozenTrial, trial: FrozenTrial) -> float:
+    """By how much the rival was more accurate at this point of its training; nothing before its first epoch."""
+    assert trial.last_step is not None
+    epochs = trial.user_attrs["epochs"]
+    step = trial.last_step * min(rival.user_attrs["epochs"], epochs) // epochs
+    return rival.intermediate_values[step] - trial.intermediate_values[trial.last_step] if step else 0.0
+
+
+PRUNERS: dict[str, Callable[[], BasePruner]] = {
+    "none": optuna.pruners.NopPruner,
+    "median": optuna.pruners.MedianPruner,
+    "percentile": lambda: optuna.pruners.PercentilePruner(25.0),  # prunes all but the best quarter
+    "successive_halving": optuna.pruners.SuccessiveHalvingPruner,
+    "hyperband": optuna.pruners.HyperbandPruner,
+    "pareto": lambda: ParetoPruner(margin=0.02),
+}
+SEVERAL_OBJECTIVES = ("none", "pareto")  # the pruners of a study with a cost; the others judge by accuracy alone
+ONE_OBJECTIVE = tuple(name for name in PRUNERS if name != "pareto")
+
+
+class _Seen(InMemoryStorage):
+    """A storage of one trial, before which `known` are there too: shown as they are, not copied."""
+
+    def __init__(self, known: Sequence[FrozenTrial]) -> None:
+        super().__init__()
+        self._known = known
+
+    def get_all_trials(
+        self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
+    ) -> list[FrozenTrial]:
+        trials = [*self._known, *super().get_all_trials(study_id, deepcopy)]
+        return [trial for trial in trials if states is None or trial.state in states]
+
+
+class TrialPruner:
+    """Decides whether trial `number` is pruned, by its curve so far and the trials that it may be compared with.
+
+    known: the trials told when this one was asked, that is the first ones of the study.
+    cost, epochs: of this trial; see PastTrial and config["epochs"].
+    """
+
+    def __init__(self, pruner: str, known: Sequence[FrozenTrial], number: int, cost: float | None, epochs: int) -> None:
+        storage = _Seen(known)
+        study_id = storage.create_new_study([StudyDirection.MAXIMIZE], "reprotune")
+        trial_id = storage.create_new_trial(study_id)
+        storage.get_trial(trial_id).number = number
+        self._trial = Trial(Study("reprotune", storage, pruner=PRUNERS[pruner]()), trial_id)
+        self._trial.set_user_attr("cost", cost)
+        self._trial.set_user_attr("epochs", epochs)
+
+    def should_prune(self, epoch: int, accuracy: float) -> bool:
+        self._trial.report(accuracy, epoch)
+        return self._trial.should_prune()
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        return self._trial.storage.get_trial(self._trial._trial_id).system_attrs

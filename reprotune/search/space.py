@@ -1,0 +1,162 @@
+"""Declared search space → trial.suggest_*.
+
+A space names every hyperparameter that its models can have: what `search_space` in params.yaml does not
+mention takes its value from the sections `model` and `training`, which together are the default config.
+What a model has once a layer is declared for all of its layers, as `width`, or for one of them, as `width_1`.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import product
+from typing import Any
+
+from optuna.trial import BaseTrial
+
+from reprotune.errors import ParamsError
+from reprotune.params import Categorical, Declared, FloatRange, IntRange, Params
+from reprotune.training.hyperparameters import HYPERPARAMETERS, LEGAL, fault, legal, needed
+from reprotune.training.models import MODELS, Config
+from reprotune.training.optimizers import OPTIMIZERS
+
+Space = Mapping[str, Declared]
+
+
+def defaults(params: Params) -> Space:
+    """The sections `model` and `training`, checked."""
+    training = params.training.hyperparameters
+    space = {**params.model, **training}
+    _check(space, lambda name: f"{'training' if name in training else 'model'}.{name}")
+    return space
+
+
+def complete(params: Params, search_space: Space, section: str) -> Space:
+    """A study's `search_space` over the defaults, checked; raises ParamsError."""
+    _check({**defaults(params), **search_space}, lambda name: f"{section}.search_space.{name}")
+    return {**defaults(params), **search_space}
+
+
+def default_config(params: Params) -> Config:
+    return _resolve(defaults(params), lambda name, declared: declared)
+
+
+def suggest(trial: BaseTrial, space: Space) -> Config:
+    """Ask the trial for every hyperparameter of the model and the optimizer that it chooses, and for no other's."""
+    return _resolve(space, partial(_suggest, trial))
+
+
+def contains(space: Space, config: Config) -> bool:
+    """Whether a trial of this space can have this config."""
+
+    def admitted(name: str, declared: Declared) -> Any:
+        if name not in config or not _admits(declared, config[name]):
+            raise LookupError(name)
+        return config[name]
+
+    try:
+        return _resolve(space, admitted) == dict(config)
+    except LookupError:
+        return False
+
+
+def parse(space: Space, cells: Mapping[str, str]) -> Config:
+    """The config whose values are written in `cells`, as trials.csv has them."""
+
+    def typed(name: str, declared: Declared) -> Any:
+        if isinstance(declared, IntRange | FloatRange):
+            return int(cells[name]) if isinstance(declared, IntRange) else float(cells[name])
+        return next(value for value in values(declared) if str(value) == cells[name])
+
+    return _resolve(space, typed)
+
+
+def largest(space: Space) -> Iterator[Config]:
+    """For each model, depth and combination of its choices that are words, the config with every number at its highest.
+
+    Each depth: a net that flattens its last images may cost the more the fewer of its layers made them smaller.
+    """
+    for name in values(space["model"]):
+        model = MODELS[name]
+        words = [own for own in model.per_model if isinstance(values(space[own])[0], str)]
+        yield from _highest({**space, "model": name}, [model.layers, *words])
+
+
+def names(space: Space) -> list[str]:
+    """Every hyperparameter that a config of this space can have."""
+    return list(dict.fromkeys(name for config in _highest(space, ["model", "optimizer"]) for name in config))
+
+
+def _highest(space: Space, chosen: Sequence[str]) -> Iterator[Config]:
+    for choices in product(*(_every(space[name]) for name in chosen)):
+        fixed = dict(zip(chosen, choices, strict=True))
+        yield _resolve({**space, **fixed}, lambda name, declared: max(values(declared)))
+
+
+def _resolve(space: Space, choose: Callable[[str, Declared], Any]) -> Config:
+    """The config that `choose(name, declared)` makes: first what says what else there is."""
+    config = {"model": choose("model", space["model"])}
+    model = MODELS[config["model"]]
+    config |= {name: choose(name, space[name]) for name in (model.layers, *model.per_model)}
+    for layer in range(1, config[model.layers] + 1):
+        for name in model.per_layer:
+            own = f"{name}_{layer}"
+            config[own] = choose(own, space.get(own, space[name]))
+    config |= {name: choose(name, space[name]) for name in HYPERPARAMETERS}
+    return config | {name: choose(name, space[name]) for name in OPTIMIZERS[config["optimizer"]].own}
+
+
+def _suggest(trial: BaseTrial, name: str, declared: Declared) -> Any:
+    match declared:
+        case IntRange():
+            return trial.suggest_int(name, declared.low, declared.high, log=declared.log, step=declared.step)
+        case FloatRange():
+            return trial.suggest_float(name, declared.low, declared.high, log=declared.log, step=declared.step)
+        case _:  # a fixed value is recorded like any other: a choice of one
+            return trial.suggest_categorical(name, values(declared))
+
+
+def values(declared: Declared) -> tuple[Any, ...]:
+    """The choices, the ends of a range (and the integer after its first), or the one fixed value."""
+    match declared:
+        case IntRange():
+            return (declared.low, min(declared.low + declared.step, declared.high), declared.high)
+        case FloatRange():
+            return (declared.low, declared.high)
+        case Categorical():
+            return declared.choices
+        case _:
+            return (declared,)
+
+
+def _every(declared: Declared) -> Sequence[Any]:
+    """The choices, all integers of a range, or the one fixed value."""
+    if isinstance(declared, IntRange):
+        return range(declared.low, declared.high + 1, declared.step)
+    return values(declared)
+
+
+def _admits(declared: Declared, value: Any) -> bool:
+    if isinstance(declared, IntRange | FloatRange):
+        in_range = isinstance(value, int | float) and declared.low <= value <= declared.high
+        steps = (value - declared.low) / declared.step if in_range and declared.step else 0.0
+        return in_range and math.isclose(steps, round(steps), abs_tol=1e-9)
+    return value in values(declared)
+
+
+def _check(space: Space, key: Callable[[str], str]) -> None:
+    """Raise ParamsError unless every choice and every end of a range is legal, and nothing is missing."""
+    for name, declared in space.items():
+        if legal(name) is None:
+            raise ParamsError(key(name), declared, f"unknown hyperparameter; known: {', '.join(LEGAL)}")
+        for value in values(declared):
+            if wrong := fault(name, value):
+                raise ParamsError(key(name), value, wrong)
+    for name in _needed(space):
+        if name not in space:
+            raise ParamsError(key(name), None, "is missing, here and in the sections model and training")
+
+
+def _needed(space: Space) -> Iterator[str]:
+    """What a space must name."""
+    yield from ("model", *HYPERPARAMETERS)  # `_check` stops at the first that is missing
+    yield from needed(values(space["model"]), values(space["optimizer"]))

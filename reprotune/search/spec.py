@@ -1,0 +1,163 @@
+"""What a study is: all that its trials depend on, and the digest of that."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, cast
+
+import numpy as np
+import torch
+
+from reprotune.arithmetic import kernels
+from reprotune.artifacts import digest, file_digest
+from reprotune.data.stored import StoredDataset
+from reprotune.errors import PARAMS, ParamsError, UserError
+from reprotune.params import Device, MultiObjective, Params, StudyParams
+from reprotune.search.journal import Direction
+from reprotune.search.pareto import Point
+from reprotune.search.pruners import ONE_OBJECTIVE, SEVERAL_OBJECTIVES
+from reprotune.search.samplers import SAMPLERS, SINGLE_OBJECTIVE_ONLY
+from reprotune.search.space import Space, complete, contains, default_config, largest
+from reprotune.search.trial import Result
+from reprotune.training.cost import measure
+from reprotune.training.models import Config, meta_model
+
+Objective = Literal["accuracy", "flops", "parameters"]
+DIRECTIONS: Mapping[Objective, Direction] = {"accuracy": "maximize", "flops": "minimize", "parameters": "minimize"}
+
+# The files whose change makes another study.
+_DECISIVE = (
+    *(f"training/{name}.py" for name in ("augmentation", "cost", "fit", "hyperparameters", "models", "optimizers")),
+    *(f"search/{name}.py" for name in ("history", "pruners", "samplers", "space", "spec", "study", "trial")),
+    "data/stored.py",
+)
+
+
+@dataclass(frozen=True)
+class StudySpec:
+    """A study: all that its trials depend on, and how long it may go on."""
+
+    name: str
+    objectives: tuple[Objective, ...]
+    space: Space
+    sampler: str
+    pruner: str
+    seed: int
+    window: int
+    dataset: StoredDataset
+    device: str  # cpu or cuda
+    first: Config | None  # the config of trial 0, if it is given
+    n_trials: int  # in all, also over resumes; so is the timeout
+    timeout: float | None  # seconds
+    trial_timeout: float | None  # seconds; a trial that takes longer fails
+
+    @property
+    def cost(self) -> Objective | None:
+        """What a multi-objective study minimises."""
+        return self.objectives[0] if len(self.objectives) > 1 else None
+
+    @property
+    def directions(self) -> list[Direction]:
+        return [DIRECTIONS[objective] for objective in self.objectives]
+
+    def values(self, result: Result) -> list[float] | None:
+        """The objectives' values; a pruned trial of a single-objective study has its last accuracy."""
+        if result.state == "COMPLETE" or (result.state == "PRUNED" and self.cost is None):
+            return [cast("float", result.value(objective)) for objective in self.objectives]
+        return None
+
+    @cached_property
+    def reference_point(self) -> Point:
+        """The hypervolume's, of a multi-objective study: what the space's largest model costs, and no accuracy."""
+        inputs = self.dataset.inputs
+        costs = (measure(meta_model(config, inputs), inputs.shape) for config in largest(self.space))
+        return (float(max(getattr(cost, self.objectives[0]) for cost in costs)), 0.0)
+
+    @property
+    def declared(self) -> str:
+        """The digest of what params.yaml and the data say of the trials."""
+        space = {name: repr(declared) for name, declared in self.space.items()}
+        chosen = [self.name, self.objectives, space, self.sampler, self.pruner, self.seed, self.window, self.first]
+        return digest([chosen, self.dataset.digest])
+
+    @cached_property
+    def identity(self) -> str:
+        """The digest of what determines the trials; two studies of one identity have the same trials."""
+        return digest([self.declared, made_by(self.device)])
+
+    @property
+    def folder(self) -> Path:
+        """Where its result files are."""
+        return Path("results") / self.name
+
+    @property
+    def journal(self) -> Path:
+        return Path("studies") / f"{self.name}-{self.identity[:12]}.log"
+
+
+def made_by(device: str) -> str:
+    """The digest of the code and the arithmetic that decide the bits of a training."""
+    code = [file_digest(Path(__file__).parents[1] / name) for name in _DECISIVE]
+    return digest([code, kernels.environment(device)])
+
+
+def from_params(params: Params, name: str, dataset: StoredDataset) -> StudySpec:
+    """The study that the section `name` of params.yaml describes. Raises UserError for what cannot be built."""
+    section: StudyParams = getattr(params, name)
+    space = complete(params, section.search_space, name)
+    for config in (default_config(params), *largest(space)):
+        try:
+            meta_model(config, dataset.inputs)
+        except ValueError as error:
+            raise UserError(f"{PARAMS}: {name}.search_space, with the sections model and training: {error}") from None
+    return StudySpec(
+        name=name,
+        objectives=(section.minimize, "accuracy") if isinstance(section, MultiObjective) else ("accuracy",),
+        space=space,
+        sampler=section.sampler,
+        pruner=section.pruner,
+        seed=params.seed,
+        window=params.execution.window,
+        dataset=dataset,
+        device=resolve_device(params.training.device),
+        first=None,
+        n_trials=section.n_trials,
+        timeout=section.timeout,
+        trial_timeout=params.execution.trial_timeout,
+    )
+
+
+def resolve_device(chosen: Device) -> str:
+    """`auto` is cuda where there is a GPU, else cpu. Raises ParamsError for cuda where there is none."""
+    if chosen == "cpu":
+        return chosen
+    if torch.cuda.is_available():
+        return "cuda"
+    if chosen == "cuda":
+        raise ParamsError("training.device", chosen, "no CUDA GPU is found here; must be cpu or auto")
+    return "cpu"
+
+
+def multi_objective(params: Params, dataset: StoredDataset, best: Config) -> StudySpec:
+    """Study 2. Its first trial is study 1's best config, if that lies in the search space; else `first` is None."""
+    declared = from_params(params, "multi_objective", dataset)
+    return replace(declared, first=best) if contains(declared.space, best) else declared
+
+
+def check_params(params: Params) -> None:
+    """Raise ParamsError for what the schema of params.yaml cannot know, in any section of it."""
+    for name, section in (("single_objective", params.single_objective), ("multi_objective", params.multi_objective)):
+        complete(params, section.search_space, name)
+        several = isinstance(section, MultiObjective)
+        samplers = [s for s in SAMPLERS if not (several and s in SINGLE_OBJECTIVE_ONLY)]
+        pruners = SEVERAL_OBJECTIVES if several else ONE_OBJECTIVE
+        for key, value, known in (("sampler", section.sampler, samplers), ("pruner", section.pruner, pruners)):
+            if value not in known:
+                raise ParamsError(f"{name}.{key}", value, f"must be one of {', '.join(known)}")
+
+
+def seeds(seed: int, number: int) -> tuple[int, int]:
+    """(of the sampler, of the training) for one trial: independent streams for every seed and number."""
+    sampler, training = np.random.SeedSequence([seed, number]).generate_state(2)
+    return int(sampler), int(training)

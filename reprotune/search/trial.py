@@ -1,0 +1,79 @@
+"""One trial, as a worker runs it: a pure function of its task. It writes nothing."""
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from reprotune.data.stored import open_dataset
+from reprotune.errors import one_line
+from reprotune.search.history import HistorySnapshot
+from reprotune.search.pruners import TrialPruner
+from reprotune.training.cost import Cost, measure
+from reprotune.training.fit import learning_curve, new_model
+from reprotune.training.learning_curve import Epoch
+from reprotune.training.models import Config
+
+State = Literal["COMPLETE", "PRUNED", "FAIL"]
+
+
+@dataclass(frozen=True)
+class Task:
+    """All that the result depends on."""
+
+    number: int
+    config: Config
+    seed: int
+    dataset: Path
+    dataset_digest: str
+    device: str
+    minimize: str | None  # the cost that is an objective: flops, parameters
+    pruner: str
+    history: HistorySnapshot
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a trial ended. `curve`: a point an epoch; `cost` is None if the model could not be built."""
+
+    state: State
+    curve: tuple[Epoch, ...]
+    cost: Cost | None
+    reason: str = ""  # why it was pruned or failed
+    seconds: float | None = None
+    attrs: dict[str, Any] = field(default_factory=dict)  # the pruner's notes
+
+    @property
+    def accuracy(self) -> float | None:
+        """On valid, after the last epoch."""
+        return self.curve[-1].valid_accuracy if self.curve else None
+
+    def value(self, objective: str) -> float | None:
+        """Of accuracy, flops or parameters; None if the trial failed before it had one."""
+        return self.accuracy if objective == "accuracy" else getattr(self.cost, objective, None)
+
+
+def run_trial(task: Task) -> Result:
+    """Train the config; ask the pruner after each epoch. An error makes a FAIL with its reason, never an exception."""
+    started = time.perf_counter()
+    curve: list[Epoch] = []
+    cost = None
+    state: State = "COMPLETE"
+    reason = ""
+    pruner = None
+    try:
+        dataset = open_dataset(task.dataset, task.dataset_digest)
+        train, valid = (dataset.load(split, task.device) for split in ("train", "valid"))
+        model = new_model(task.config, dataset.inputs, task.seed)
+        cost = measure(model, dataset.shape)
+        minimized = getattr(cost, task.minimize) if task.minimize else None
+        pruner = TrialPruner(task.pruner, task.history.frozen(), task.number, minimized, task.config["epochs"])
+        for epoch, point in enumerate(learning_curve(model, task.config, train, valid, task.seed), start=1):
+            curve.append(point)
+            # A trial that has reached its last epoch is complete: nothing would be saved.
+            if pruner.should_prune(epoch, point.valid_accuracy) and epoch < task.config["epochs"]:
+                state, reason = "PRUNED", f"{task.pruner} after epoch {epoch}"
+                break
+    except Exception as error:
+        state, reason = "FAIL", one_line(f"{type(error).__name__}: {error}")
+    return Result(state, tuple(curve), cost, reason, time.perf_counter() - started, pruner.attrs if pruner else {})

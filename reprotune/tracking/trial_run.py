@@ -1,0 +1,81 @@
+"""A trial's run: written by Optuna's MLflowCallback, then completed; and its learning curve, read back.
+
+Points carry the time at which their trial ended, so that a point that is logged again is the same point.
+"""
+
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from reprotune.tracking import store
+from reprotune.tracking.store import Point
+from reprotune.training.learning_curve import Epoch
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+    from optuna import Study
+
+    from reprotune.search.spec import StudySpec
+    from reprotune.search.study import Trial
+
+_STATUS = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "FAIL": "FAILED"}
+
+
+def write(client: "MlflowClient", parent: "Run", spec: "StudySpec", study: "Study", trial: "Trial") -> str:
+    """The run of a told trial, nested in its study's `parent`: params, curve, cost, status. Returns its id."""
+    import mlflow
+    from optuna_integration import MLflowCallback
+
+    result, ended = trial.result, milliseconds(trial)
+    tags = {"mlflow.parentRunId": parent.info.run_id, "study": parent.data.tags["study"], "reason": result.reason}
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="MLflowCallback has been deprecated", category=FutureWarning)
+        callback = MLflowCallback(
+            metric_name=list(spec.objectives),
+            create_experiment=False,
+            mlflow_kwargs={"run_name": _name(trial), "tags": tags},
+            tag_trial_user_attrs=False,
+        )
+    callback(study, trial.optuna)
+    run = mlflow.last_active_run()
+    assert run is not None
+    logged = spec.objectives if trial.optuna.values is not None else ()
+    cost = result.cost._asdict() if result.cost else {}
+    final = {"accuracy": result.accuracy, **cost, "duration": result.seconds}
+    points: list[Point] = [
+        (name, value, epoch, ended)
+        for epoch, at in enumerate(result.curve, start=1)
+        for name, value in zip(Epoch._fields, at, strict=True)
+    ]
+    points += [(name, v, 0, ended) for name, v in final.items() if v is not None and name not in logged]
+    store.log_points(client, run.info.run_id, points)
+    if result.state != "COMPLETE":
+        client.set_terminated(run.info.run_id, _STATUS[result.state])
+    return str(run.info.run_id)
+
+
+def curves(spec: "StudySpec", numbers: Sequence[int]) -> dict[int, list[Epoch]]:
+    """Trial number → the learning curve that the store has, for those of `numbers` that it has."""
+    with store.usable():
+        client, experiment_id = store.experiment(spec.name)
+    parent = store.find(client, experiment_id, spec.identity)
+    condition = f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'" if parent else "tags.number = ''"
+    runs = {int(run.data.tags["number"]): run.info.run_id for run in store.search(client, experiment_id, condition)}
+    return {number: _curve(client, runs[number]) for number in numbers if number in runs}
+
+
+def _curve(client: "MlflowClient", run_id: str) -> list[Epoch]:
+    metrics = (sorted(client.get_metric_history(run_id, name), key=lambda m: m.step) for name in Epoch._fields)
+    return [Epoch(*(metric.value for metric in point)) for point in zip(*metrics, strict=True)]
+
+
+def _name(trial: "Trial") -> str:
+    accuracy = "" if trial.result.accuracy is None else f" {trial.result.accuracy:.4f}"
+    return f"trial {trial.number}: {trial.result.state.lower()}{accuracy}"
+
+
+def milliseconds(trial: "Trial") -> int:
+    """When it ended, since 1970."""
+    assert trial.optuna.datetime_complete is not None
+    return int(trial.optuna.datetime_complete.timestamp() * 1000)

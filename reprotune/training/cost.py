@@ -1,0 +1,24 @@
+"""What a model costs: multiply-accumulates and floating-point operations for one example, and parameters."""
+
+from copy import deepcopy
+from typing import NamedTuple
+
+import thop
+import torch
+from torch import nn
+
+from reprotune.data.images import Shape
+
+
+class Cost(NamedTuple):
+    flops: int  # 2 × macs: a multiply and an add
+    macs: int  # as thop counts them: bias and activations are not counted
+    parameters: int
+
+
+def measure(model: nn.Module, shape: Shape) -> Cost:
+    """The cost of one example of this shape. The model may be on the meta device."""
+    profiled = deepcopy(model).eval()  # thop leaves buffers in what it profiles
+    example = torch.zeros(1, *shape, device=next(model.parameters()).device)
+    macs, _ = thop.profile(profiled, inputs=(example,), verbose=False)
+    return Cost(2 * int(macs), int(macs), sum(p.numel() for p in model.parameters()))

@@ -1,0 +1,110 @@
+"""MODELS: config → nn.Module.
+
+A config is one trial's hyperparameters by name. What a model has once a layer is numbered from 1:
+`layers: 2` goes with `width_1`, `width_2`, `dropout_1`, `dropout_2`; a search space declares it once, as `width`.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import torch
+from annotated_types import Ge, Le, Lt
+from torch import Tensor, nn
+
+from reprotune.data.images import Inputs
+
+Config = Mapping[str, Any]
+
+Count = Annotated[int, Ge(1)]
+Depth = Annotated[int, Ge(1), Le(100)]
+Odd = Literal[1, 3, 5, 7, 9, 11]
+Share = Annotated[float, Ge(0), Lt(1)]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model, and the hyperparameters that it alone has: name → the type of a legal value."""
+
+    build: Callable[[Config, Inputs], nn.Module]
+    layers: str  # the hyperparameter that counts its layers
+    per_layer: Mapping[str, Any]
+    per_model: Mapping[str, Any]
+
+
+class Normalise(nn.Module):
+    """Pixels of 0 … 1 → mean 0, standard deviation 1 a channel over train; its constants go with the weights."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1))
+        # A channel that is the same everywhere stays finite.
+        self.register_buffer("std", torch.tensor(std).clamp(min=1 / 255).view(-1, 1, 1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return (images - self.mean).div_(self.std)
+
+
+def mlp(config: Config, inputs: Inputs) -> nn.Module:
+    """Linear, ReLU and dropout a hidden layer. (N, C, H, W) → logits (N, classes)."""
+    parts: list[nn.Module] = [nn.Flatten()]
+    channels, height, width = inputs.shape
+    features = channels * height * width
+    for units, dropout in _layers(config, "layers", "width", "dropout"):
+        parts += [nn.Linear(features, units), nn.ReLU(), nn.Dropout(dropout)]
+        features = units
+    return nn.Sequential(*parts, nn.Linear(features, inputs.classes))
+
+
+def cnn(config: Config, inputs: Inputs) -> nn.Module:
+    """Convolution, 2×2 max pooling, BatchNorm, ReLU, dropout of channels a block. (N, C, H, W) → logits (N, classes).
+
+    Pooling comes first, so that the others have a quarter of the values: 1.5 times as fast on a CPU.
+    """
+    parts: list[nn.Module] = []
+    channels, height, width = inputs.shape
+    kernel = config["kernel"]
+    for out, dropout in _layers(config, "blocks", "channels", "dropout"):
+        if min(height, width) < 2:
+            size = " × ".join(str(side) for side in inputs.shape[1:])
+            raise ValueError(f"blocks = {config['blocks']}: too many for images of {size} pixels")
+        parts += [nn.Conv2d(channels, out, kernel, padding=kernel // 2, bias=False), nn.MaxPool2d(2)]
+        parts += [nn.BatchNorm2d(out), nn.ReLU(), nn.Dropout2d(dropout)]
+        channels, height, width = out, height // 2, width // 2
+    if config["pooling"] == "average":
+        parts, height, width = [*parts, nn.AdaptiveAvgPool2d(1)], 1, 1
+    model = nn.Sequential(*parts, nn.Flatten(), nn.Linear(channels * height * width, inputs.classes))
+    return model.to(memory_format=torch.channels_last)  # 1.4 to 1.6 times as fast on a CPU
+
+
+def _layers(config: Config, count: str, *names: str) -> Iterator[tuple[Any, ...]]:
+    return (tuple(config[f"{name}_{layer}"] for name in names) for layer in range(1, config[count] + 1))
+
+
+MODELS: dict[str, Model] = {
+    "mlp": Model(mlp, layers="layers", per_layer={"width": Count, "dropout": Share}, per_model={}),
+    "cnn": Model(
+        cnn,
+        layers="blocks",
+        per_layer={"channels": Count, "dropout": Share},
+        per_model={"kernel": Odd, "pooling": Literal["flatten", "average"]},  # pooling: of the last block's output
+    ),
+}
+
+
+def build(config: Config, inputs: Inputs) -> nn.Module:
+    """Raises ValueError where the config cannot be built for images of this shape."""
+    model = MODELS[config["model"]].build(config, inputs)
+    return nn.Sequential(Normalise(inputs.mean, inputs.std), model) if config["normalise"] else model
+
+
+def meta_model(config: Config, inputs: Inputs) -> nn.Module:
+    """The model on torch's meta device: its shapes without its memory. Raises ValueError as `build` does."""
+    try:
+        with torch.device("meta"):
+            return build(config, inputs)
+    except (RuntimeError, TypeError) as error:  # a size beyond what any tensor can have
+        raise ValueError(f"too large to be built: {str(error).splitlines()[0]}") from None

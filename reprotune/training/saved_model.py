@@ -1,0 +1,90 @@
+"""results/model/: the model that was found, with all that it takes to use it."""
+
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError, safe_open
+from torch import nn
+
+from reprotune.artifacts import atomic_write, read_json, write_json
+from reprotune.data import image_folder
+from reprotune.data.images import Inputs, Shape
+from reprotune.data.stored import StoredDataset
+from reprotune.errors import UserError, one_line
+from reprotune.params import Images
+from reprotune.training.fit import pixels
+from reprotune.training.models import Config, build
+
+FOLDER = Path("results/model")
+
+
+class Description(BaseModel):
+    """model.json. An image is resized to `shape`, in grey or colour as it has 1 or 3 channels, and scaled to 0 … 1."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    config: dict[str, bool | int | float | str]
+    dataset: str
+    classes: tuple[str, ...]
+    shape: Shape  # channels, height, width
+    mean: tuple[float, ...]  # the model's own first part uses them, if its config says `normalise`
+    std: tuple[float, ...]
+
+
+def weights(model: nn.Module, test_accuracy: float) -> bytes:
+    """What weights.safetensors holds."""
+    tensors = {name: value.cpu().contiguous() for name, value in model.state_dict().items()}
+    return safetensors.torch.save(tensors, {"test_accuracy": repr(test_accuracy)})
+
+
+def test_accuracy(path: Path) -> float:
+    """That of a model whose weights are there. Raises UserError."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return float(file.metadata()["test_accuracy"])
+    except SafetensorError as error:
+        raise UserError(f"{path}: is damaged ({one_line(error)}); delete it, and its model is trained again") from None
+
+
+def write(path: Path, config: Config, dataset: StoredDataset) -> None:
+    """weights.safetensors and model.json. path: where the weights are."""
+    with atomic_write(FOLDER / "weights.safetensors") as temporary:
+        temporary.write_bytes(path.read_bytes())
+    description = Description(
+        config=dict(config),
+        dataset=dataset.name,
+        classes=dataset.classes,
+        shape=dataset.shape,
+        mean=dataset.mean,
+        std=dataset.std,
+    )
+    write_json(FOLDER / "model.json", description.model_dump())
+
+
+def read() -> tuple[nn.Module, Description]:
+    """The model, ready to classify. Raises UserError."""
+    try:
+        description = Description.model_validate(read_json(FOLDER / "model.json"))
+        inputs = Inputs(description.shape, len(description.classes), description.mean, description.std)
+        model = build(description.config, inputs)
+        model.load_state_dict(safetensors.torch.load_file(FOLDER / "weights.safetensors"))
+    except FileNotFoundError:
+        raise UserError(f"{FOLDER}: holds no model; `dvc repro`, or `dvc pull`, puts it there") from None
+    except (KeyError, RuntimeError, SafetensorError, ValidationError, ValueError) as error:
+        raise UserError(f"{FOLDER}: is damaged ({one_line(error)}); `dvc repro -f evaluate` makes it again") from None
+    return model.eval(), description
+
+
+@torch.inference_mode()
+def classify(model: nn.Module, description: Description, picture: Path) -> dict[str, float]:
+    """Class → probability, the likeliest first, of a picture of any size. Raises UserError."""
+    channels, height, width = description.shape
+    images = Images(folder=str(picture.parent), size=(height, width), mode="grey" if channels == 1 else "rgb")
+    try:
+        image = torch.from_numpy(image_folder.pixels(picture, images).copy())
+    except Exception as error:  # Pillow's readers raise whatever a broken file makes them trip over
+        raise UserError(f"{picture}: is no readable image ({one_line(error)})") from None
+    shares = model(pixels(image.unsqueeze(0))).softmax(dim=1)[0].tolist()
+    return dict(sorted(zip(description.classes, shares, strict=True), key=lambda pair: -pair[1]))

@@ -1,0 +1,117 @@
+"""Both engines give the same results; workers do not outlive what started them."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from conftest import ROOT, facts, make_execution, make_params, run
+
+from reprotune.data.stored import StoredDataset
+from reprotune.errors import UserError
+from reprotune.execution import engines
+from reprotune.execution.pool import WorkerDied
+from reprotune.search import spec as specs
+
+
+def test_auto_is_the_cores_that_the_process_may_use() -> None:
+    code = "from reprotune.execution.engines import workers; from reprotune.params import load; "
+    code += "print(workers(load().execution))"
+    cores = sorted(os.sched_getaffinity(0))
+    for allowed in (cores[:1], cores):
+        command = [sys.executable, "-c", f"import os; os.sched_setaffinity(0, {allowed}); {code}"]
+        found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+        assert int(found.stdout) <= len(allowed)
+    assert engines.workers(make_execution(workers=3)) == 3
+
+
+def test_dask_gives_the_same_trials(dataset: StoredDataset, tmp_path: Path) -> None:
+    declared = specs.from_params(make_params(single_objective__n_trials=8), "single_objective", dataset)
+    with engines.started(make_execution(engine="dask", workers=2)) as executor:
+        trials = run(declared, tmp_path / "dask", executor)
+    assert facts(trials) == facts(run(declared, tmp_path / "inline"))
+
+
+def test_an_unknown_engine_is_refused() -> None:
+    with pytest.raises(UserError, match=r"execution.engine = 'ray': must be one of local, dask"):
+        engines.started(make_execution(engine="ray"))
+
+
+@pytest.mark.parametrize("name", engines.ENGINES)
+def test_workers_end_when_their_coordinator_is_killed(name: str) -> None:
+    code = f"""
+import os, time
+from reprotune.execution import engines
+from reprotune.params import Execution
+if __name__ == "__main__":
+    chosen = Execution(engine="{name}", workers=2, window=1, trial_timeout=None, scheduler=None)
+    with engines.started(chosen) as executor:
+        print([f.result() for f in [executor.submit(os.getpid), executor.submit(os.getpid)]], flush=True)
+        time.sleep(600)
+"""
+    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True) as coordinator:
+        assert coordinator.stdout is not None
+        coordinator.stdout.readline()
+        children = psutil.Process(coordinator.pid).children(recursive=True)
+        assert children
+        os.kill(coordinator.pid, signal.SIGKILL)
+    _, alive = psutil.wait_procs(children, timeout=20)
+    assert not alive
+
+
+@pytest.mark.parametrize("name", engines.ENGINES)
+def test_an_interrupted_engine_leaves_no_worker(name: str) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        with engines.started(make_execution(engine=name, workers=1)) as executor:
+            worker = psutil.Process(executor.submit(os.getpid).result())
+            executor.submit(time.sleep, 600)
+            raise KeyboardInterrupt
+    _, alive = psutil.wait_procs([worker], timeout=20)
+    assert not alive
+
+
+def die_unless_alone(folder: Path, number: int) -> int:
+    """Kills its worker; the first time only, if `number` is not 2."""
+    marker = folder / str(number)
+    if number == 2 or not marker.exists():
+        marker.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def answer(number: int) -> int:
+    time.sleep(0.05)
+    return number
+
+
+def test_a_dead_worker_costs_no_other_task(tmp_path: Path) -> None:
+    with engines.started(make_execution(workers=2)) as pool:
+        futures = [pool.submit(answer, number) for number in range(3)]
+        futures += [pool.submit(die_unless_alone, tmp_path, number) for number in (1, 2, 3)]
+        futures += [pool.submit(answer, number) for number in range(3)]
+        assert [future.result() for future in futures[:4]] == [0, 1, 2, 1]
+        with pytest.raises(WorkerDied, match="died 3 times"):
+            futures[4].result()
+        assert [future.result() for future in futures[5:]] == [3, 0, 1, 2]
+        again = pool.submit(answer, 7)
+        assert [again.result(), again.result()] == [7, 7]
+
+
+def test_a_task_that_hangs_is_given_up(tmp_path: Path) -> None:
+    with engines.started(make_execution(workers=2)) as pool:
+        hanging = pool.submit(time.sleep, 600)
+        others = [pool.submit(answer, number) for number in range(4)]
+        with pytest.raises(TimeoutError):
+            hanging.result(timeout=0.5)
+        assert [future.result() for future in others] == [0, 1, 2, 3]
+
+
+def test_an_error_of_a_task_is_the_tasks_own() -> None:
+    with engines.started(make_execution(workers=1)) as pool:
+        with pytest.raises(ZeroDivisionError):
+            pool.submit(divmod, 1, 0).result()
+        assert pool.submit(answer, 1).result() == 1

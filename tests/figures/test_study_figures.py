@@ -1,0 +1,97 @@
+"""Figures show what the trials were, in the same bytes for the same trials."""
+
+import random
+from concurrent.futures import Executor
+from copy import copy
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from conftest import SPACE, make_params, run
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+from reprotune.data.stored import StoredDataset
+from reprotune.figures import study
+from reprotune.figures.parallel_coordinates import height
+from reprotune.results.importances import importances
+from reprotune.search import spec as specs
+from reprotune.search.spec import StudySpec
+from reprotune.search.study import Trial
+
+Finished = tuple[StudySpec, list[Trial]]
+
+
+@pytest.fixture(scope="module", params=["single_objective", "multi_objective"])
+def finished(
+    request: pytest.FixtureRequest, dataset: StoredDataset, tmp_path_factory: pytest.TempPathFactory
+) -> Finished:
+    declared = specs.from_params(make_params(**{f"{request.param}__n_trials": 20}), request.param, dataset)
+    return declared, run(declared, tmp_path_factory.mktemp("study"))
+
+
+TITLES = {
+    "optimization_history": ("Optimization history", "trial", "validation accuracy", "pruned", "best so far"),
+    "learning_curves": ("Learning curves", "epoch", "validation accuracy", "complete", "pruned"),
+    "pruning": ("trial", "epochs, all trials so far", "without pruning", "trained"),
+    "importances": ("What decides each objective", "accuracy", "lr", "width_1", "epochs"),
+    "parallel_coordinates": ("Hyperparameters of the complete trials", "validation accuracy", "lr", "SGD", "0.1"),
+    "pareto_front": ("Pareto front", "FLOPs of one example", "validation accuracy", "knee", "pruned"),
+    "hypervolume": ("Hypervolume of the front", "trial", "share of the box that is dominated"),
+}
+
+
+def test_figures_have_titles_units_and_the_same_bytes(
+    finished: Finished, pools: dict[int, Executor], tmp_path: Path
+) -> None:
+    declared, trials = finished
+    study.write(tmp_path / "a", declared, trials)
+    study.write(tmp_path / "b", declared, run(declared, tmp_path, pools[3]))
+    figures = {path.stem: path.read_text() for path in (tmp_path / "a").iterdir()}
+    assert list(TITLES)[: len(figures)] == [name for name in TITLES if name in figures]
+    assert len(figures) == (7 if declared.cost else 5)
+    for name, text in figures.items():
+        assert text == (tmp_path / "b" / f"{name}.svg").read_text()
+        assert all(f"<!-- {title} -->" in text for title in TITLES[name])  # as matplotlib notes what its paths spell
+        assert "<dc:date>" not in text
+
+
+def test_what_pruning_saved(finished: Finished, tmp_path: Path) -> None:
+    declared, trials = finished
+    epochs = sum(trial.config["epochs"] for trial in trials)
+    saved = round(100 * (1 - sum(len(trial.result.curve) for trial in trials) / epochs))
+    study.write(tmp_path, declared, trials)
+    assert 0 < saved < 100
+    assert f"<!-- Pruning saved {saved}% of the epochs -->" in (tmp_path / "pruning.svg").read_text()
+
+
+@pytest.mark.parametrize("space", [{}, {name: value for name, value in SPACE.items() if name == "layers"}])
+def test_a_study_of_one_trial_or_of_nothing_to_search(
+    dataset: StoredDataset, tmp_path: Path, space: dict[str, object]
+) -> None:
+    params = make_params(multi_objective__search_space={**space, "epochs": 1}, multi_objective__n_trials=1)
+    declared = specs.from_params(params, "multi_objective", dataset)
+    study.write(tmp_path, declared, run(declared, tmp_path))
+    assert len(list(tmp_path.glob("*.svg"))) == 7
+
+
+def test_importances_find_what_decides(finished: Finished) -> None:
+    """Accuracies are made up here, of lr alone."""
+    _, trials = finished
+    made_up, rng = [], random.Random(0)
+    for trial in trials * 5:
+        optuna = copy(trial.optuna)
+        optuna.params = {**optuna.params, "lr": 10 ** rng.uniform(-4, -1), "width_1": rng.randint(2, 8)}
+        curve = (trial.result.curve[0]._replace(valid_accuracy=optuna.params["lr"]),)
+        made_up.append(replace(trial, optuna=optuna, result=replace(trial.result, state="COMPLETE", curve=curve)))
+    found = importances(made_up, "accuracy")
+    assert next(iter(found)) == "lr"
+    assert found["lr"] > 0.5
+    assert sum(found.values()) == pytest.approx(1)
+    assert "batch_size" not in found  # it is fixed
+
+
+def test_heights() -> None:
+    assert height(FloatDistribution(1e-4, 1e-2, log=True), 1e-3) == pytest.approx(0.5)
+    assert height(FloatDistribution(1.0, 5.0), 2.0) == 0.25
+    assert height(IntDistribution(1, 4), 4) == 1.0
+    assert height(CategoricalDistribution(["a", "b", "c"]), "b") == 0.5

@@ -1,0 +1,71 @@
+"""What a person reads while a study runs."""
+
+import io
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import make_params, run
+
+from reprotune.data.stored import StoredDataset
+from reprotune.pipeline import progress
+from reprotune.results.winners import pareto_front
+from reprotune.search import spec as specs
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def follow(dataset: StoredDataset, folder: Path, name: str) -> list[tuple[float, str, str]]:
+    declared = specs.from_params(make_params(), name, dataset)
+    standing, calls = progress.StudyProgress(declared), list[tuple[float, str, str]]()
+    trials = run(declared, folder)
+    for trial in trials:
+        standing.show(trial, lambda *call: calls.append(call))
+    counts = [sum(trial.result.state == state for trial in trials) for state in ("PRUNED", "FAIL")]
+    assert f"12/12, {counts[0]} pruned, {counts[1]} failed, best " in calls[-1][1]
+    if declared.cost:
+        assert f"front {len({point.optuna.values[0] for point in pareto_front(trials)})}" in calls[-1][1]
+    return calls
+
+
+@pytest.mark.parametrize("name", ["single_objective", "multi_objective"])
+def test_a_study_says_how_it_stands(dataset: StoredDataset, tmp_path: Path, name: str) -> None:
+    calls = follow(dataset, tmp_path, name)
+    shares = [share for share, _, _ in calls]
+    assert len(calls) == 12
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+    assert calls[0][2].startswith("[ 1/12] ")
+    assert all(line.endswith(state.split(", ", 1)[1]) for _, state, line in calls)
+    assert "0:00 left" in calls[-1][2]
+
+
+def test_a_log_has_a_line_each(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["stage"])
+    with progress.display() as show:
+        show(0.5, "half", "one")
+        show(1.0, "whole", "two")
+    assert capsys.readouterr().out == "one\ntwo\n"
+
+
+@pytest.mark.parametrize("option", ["-q", "--quiet"])
+def test_quiet(option: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["stage", option])
+    with progress.display() as show:
+        show(1.0, "whole", "two")
+    assert capsys.readouterr().out == ""
+
+
+def test_a_terminal_of_80_columns_has_all_of_it_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["stage"])
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "xterm")
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    state = "1000/1000, 100 pruned, 10 failed, best 0.9427, front 13, 10:20 left"
+    with progress.display() as show:
+        show(0.5, state, "")
+    assert state in terminal.getvalue()

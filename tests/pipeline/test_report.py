@@ -1,0 +1,96 @@
+"""results/report.html: one page without a network, which says what the result files say."""
+
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, InlineExecutor, make_params
+from ruamel.yaml import YAML
+
+from reprotune.artifacts import read_csv, read_json, read_yaml
+from reprotune.data.stored import StoredDataset
+from reprotune.pipeline import evaluation, report
+from reprotune.pipeline.run_study import run_study
+from reprotune.results import read
+from reprotune.search import spec as specs
+
+
+class Page(HTMLParser):
+    """Its elements: (tag, attributes), and the text of each kind."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: dict[str, list[str]] = {}
+        self._tag = ""
+        self.feed(source)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        self._tag = tag
+
+    def handle_endtag(self, tag: str) -> None:
+        self._tag = ""
+
+    def handle_data(self, data: str) -> None:
+        self.texts.setdefault(self._tag, []).append(data)
+
+
+PARAMS = make_params(evaluate__seeds=2, training__epochs=2)
+
+
+@pytest.fixture
+def source(dataset: StoredDataset, repository: Path) -> str:
+    run_study(specs.from_params(PARAMS, "single_objective", dataset), PARAMS, InlineExecutor(), anew=False)
+    run_study(read.read_studies(PARAMS, dataset)[1], PARAMS, InlineExecutor(), anew=False)
+    configs = evaluation.winners(PARAMS)
+    scores = evaluation.test_scores(evaluation.trained(configs, dataset, PARAMS, InlineExecutor(), anew=False))
+    summary = evaluation.summarize(configs, scores, dataset)
+    evaluation.write(scores, summary)
+    report.draw(read.read_studies(PARAMS, dataset), dataset)
+    report.write(PARAMS, dataset)
+    first = report.REPORT.read_bytes()
+    report.write(PARAMS, dataset)
+    assert report.REPORT.read_bytes() == first
+    return first.decode()
+
+
+def test_the_report(source: str) -> None:
+    page = Page(source)
+    assert not re.findall(r"""(?:src|href|url)\s*[=(]\s*["']?(?:https?:)?//""", source)  # it loads nothing
+    assert page.elements.count(("html", {"lang": "en"})) == 1
+    assert all(attributes.get("alt") for tag, attributes in page.elements if tag == "img")
+
+    score = read_json(evaluation.FOLDER / "metrics.json")["best"]["test_accuracy"]
+    assert f"{score['mean']:.4f} ± {score['std']:.4f}" in page.texts["strong"]
+    best = read_yaml(Path("results/single_objective/best_config.yaml"))
+    assert f"{best['accuracy']:.4f}" in page.texts["td"]
+
+    trials = [row for row in read_csv(Path("results/multi_objective/trials.csv")) if row["accuracy"]]
+    shown = sorted(text.partition(":")[0] for text in page.texts["title"][1:])  # the first is the page's own
+    assert shown == sorted(f"trial {row['number']}" for row in trials)
+    front = read_csv(Path("results/multi_objective/pareto_front.csv"))
+    assert {row["number"] for row in front} <= set(page.texts["th"])
+
+
+def test_it_reads_only_what_dvc_yaml_declares(
+    source: str, dataset: StoredDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]["report"]
+    drawn = {str(path): path.read_bytes() for path in Path("results").glob("*/figures/*")}
+    assert {str(Path(path).parent) for path in drawn} == {out for out in stage["outs"] if out.endswith("figures")}
+    for name in (dep for dep in stage["deps"] if dep.startswith("results/") and Path(dep).exists()):
+        (tmp_path / "copy" / name).parent.mkdir(parents=True, exist_ok=True)
+        (shutil.copytree if Path(name).is_dir() else shutil.copy)(name, tmp_path / "copy" / name)
+    monkeypatch.chdir(tmp_path / "copy")
+    report.draw(read.read_studies(PARAMS, dataset), dataset)
+    assert {str(path): path.read_bytes() for path in Path("results").glob("*/figures/*")} == drawn
+    report.write(PARAMS, dataset)
+    assert report.REPORT.read_text() == source
+
+
+def test_a_reason_is_shown_as_it_is() -> None:
+    row = {"params.lr": "0.123456", "params.width": "128", "params.flip": "True", "reason": "Error: in x.cpp:7. Stop"}
+    assert report._short(row) == {"lr": "0.1235", "width": "128", "flip": "True", "reason": row["reason"]}

@@ -1,0 +1,214 @@
+"""Results and MLflow can be made again, and checked, from what a clone holds."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from conftest import InlineExecutor, facts, make_params
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+
+from reprotune import artifacts
+from reprotune.data.stored import StoredDataset
+from reprotune.errors import UserError
+from reprotune.params import Params
+from reprotune.pipeline import run_study, verify
+from reprotune.results import read
+from reprotune.search import spec as specs
+from reprotune.search.pruners import ONE_OBJECTIVE, SEVERAL_OBJECTIVES
+from reprotune.search.spec import StudySpec
+from reprotune.tracking import trial_run
+from reprotune.training.optimizers import OPTIMIZERS, SCHEDULES
+
+
+def conduct(dataset: StoredDataset, name: str = "single_objective", **changes: object) -> tuple[StudySpec, Params]:
+    params = make_params(**{f"{name}__{key}": value for key, value in changes.items()})
+    declared = specs.from_params(params, name, dataset)
+    run_study.run_study(declared, params, InlineExecutor(), anew=False)
+    return declared, params
+
+
+def statuses(experiment: str) -> dict[str, str]:
+    client = MlflowClient(f"sqlite:///{Path.cwd() / 'mlflow.db'}")
+    found = client.get_experiment_by_name(experiment)
+    assert found is not None
+    return {run.info.run_name: run.info.status for run in client.search_runs([found.experiment_id])}
+
+
+@pytest.mark.parametrize(
+    ("name", "pruner"),
+    [("single_objective", pruner) for pruner in ONE_OBJECTIVE]
+    + [("multi_objective", pruner) for pruner in SEVERAL_OBJECTIVES],
+)
+def test_every_trial_is_trained_again_to_the_same_bits(
+    repository: Path, dataset: StoredDataset, name: str, pruner: str
+) -> None:
+    declared, _ = conduct(dataset, name, pruner=pruner, n_trials=14)
+    numbers = list(range(14))
+    tracked = trial_run.curves(declared, numbers)
+    assert sorted(tracked) == numbers
+    shutil.rmtree("studies")
+    found = list(verify.differences(declared, numbers, tracked, InlineExecutor()))
+    assert found == [(number, "") for number in numbers]
+    assert verify.environment(declared) == "in nothing that is recorded"
+
+
+def choices(*values: object) -> dict[str, object]:
+    return {"type": "categorical", "choices": values}
+
+
+EVERYTHING = {
+    "model": choices("mlp", "cnn"),
+    "layers": 1,
+    "width": {"type": "int", "low": 2, "high": 8},
+    "blocks": {"type": "int", "low": 1, "high": 2},
+    "channels": {"type": "int", "low": 2, "high": 4},
+    "kernel": {"type": "int", "low": 1, "high": 5, "step": 2},
+    "pooling": choices("flatten", "average"),
+    "optimizer": choices(*OPTIMIZERS),
+    "momentum": {"type": "float", "low": 0.0, "high": 0.9},
+    "epochs": 2,
+    "schedule": choices(*SCHEDULES),
+    "weight_decay": {"type": "float", "low": 1e-5, "high": 0.1, "log": True},
+    "shift": {"type": "int", "low": 0, "high": 2},
+    "flip": choices(True, False),
+    "cutout": choices(0, 3),
+    "label_smoothing": choices(0.0, 0.1),
+    "normalise": choices(True, False),
+}
+
+
+@pytest.mark.parametrize("name", ["single_objective", "multi_objective"])
+def test_a_study_of_all_that_can_be_searched(repository: Path, dataset: StoredDataset, name: str) -> None:
+    declared, _ = conduct(dataset, name, search_space=EVERYTHING, n_trials=14)
+    written = read.read_trials(declared.folder, declared)
+    assert {trial.config["model"] for trial in written} == {"mlp", "cnn"}
+    assert not [trial.result.reason for trial in written if trial.result.state == "FAIL"]
+    numbers = list(range(14))
+    found = list(verify.differences(declared, numbers, trial_run.curves(declared, numbers), InlineExecutor()))
+    assert found == [(number, "") for number in numbers]
+
+
+def test_a_difference_is_found(repository: Path, dataset: StoredDataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    declared, _ = conduct(dataset, "multi_objective", n_trials=6)
+    folder = declared.folder
+    trials = read.read_trials(folder, declared)
+    tracked = trial_run.curves(declared, [0])
+
+    curves = (folder / "learning_curves.csv").read_text()
+    second = trials[2].result.curve[1].valid_loss
+    (folder / "learning_curves.csv").write_text(curves.replace(repr(second), repr(second + 1e-9)))
+    lines = (folder / "trials.csv").read_text().splitlines()
+    cost = trials[3].result.cost
+    assert cost is not None
+    lines[4] = lines[4].replace(f",{cost.flops},", f",{cost.flops + 2},")
+    (folder / "trials.csv").write_text("\n".join(lines) + "\n")
+    tracked[0][0] = tracked[0][0]._replace(train_loss=0.0)
+
+    found = dict(verify.differences(declared, [0, 1, 2, 3], tracked, InlineExecutor()))
+    assert found[0] == "MLflow has another curve, from epoch 1"
+    assert found[1] == ""
+    assert found[2] == "another curve, from epoch 2"
+    assert found[3].startswith("cost is Cost(flops=")
+    monkeypatch.setenv("MKL_CBWR", "COMPATIBLE")
+    assert "MKL_CBWR AVX2 → COMPATIBLE" in verify.environment(declared)
+
+
+@pytest.mark.parametrize("name", ["single_objective", "multi_objective"])
+def test_result_files_are_read_back(repository: Path, dataset: StoredDataset, name: str) -> None:
+    declared, params = conduct(dataset, name, n_trials=14)
+    written = read.read_trials(declared.folder, declared)
+    rows = artifacts.read_csv(declared.folder / "trials.csv")
+    assert [trial.optuna.number for trial in written] == [int(row["number"]) for row in rows]
+    assert [trial.result.state for trial in written] == [row["state"] for row in rows]
+    before = {path: path.read_bytes() for path in Path("results").rglob("*.*")}
+    shutil.rmtree("results")
+    run_study.run_study(declared, params, InlineExecutor(), anew=False)
+    assert {path: path.read_bytes() for path in Path("results").rglob("*.*")} == before
+    assert facts(read.read_trials(declared.folder, declared)) == facts(written)
+
+
+@pytest.mark.parametrize("name", ["single_objective", "multi_objective"])
+@pytest.mark.parametrize("journals", ["journals", "no journals"])
+def test_a_lost_store_is_made_again(repository: Path, dataset: StoredDataset, name: str, journals: str) -> None:
+    declared, params = conduct(dataset, name, n_trials=10)
+    expected = statuses(name)
+    assert len(expected) == 11
+    for path in repository.glob("mlflow.db*"):
+        path.unlink()
+    if journals == "no journals":
+        shutil.rmtree("studies")
+    client = MlflowClient(f"sqlite:///{Path.cwd() / 'mlflow.db'}")
+    for _ in range(2):
+        assert run_study.backfill(declared, params) == 10
+        assert statuses(name) == expected
+        locations = {e.name: e.artifact_location for e in client.search_experiments() if e.name != "Default"}
+        assert locations == {name: (Path.cwd() / "mlruns" / name).as_uri()}
+
+
+def test_results_of_other_params_are_not_taken_for_the_studys_own(repository: Path, dataset: StoredDataset) -> None:
+    conduct(dataset)
+    shutil.rmtree("studies")
+    before = statuses("single_objective")
+    for change in ({"seed": 7}, {"single_objective__pruner": "none"}, {"single_objective__search_space": EVERYTHING}):
+        params = make_params(**change)
+        declared = specs.from_params(params, "single_objective", dataset)
+        with pytest.raises(
+            UserError, match="results/single_objective: holds a study of other params or data; run `dvc"
+        ):
+            run_study.backfill(declared, params)
+        with pytest.raises(UserError, match="holds a study of other params"):
+            list(verify.differences(declared, [0], {}, InlineExecutor()))
+    assert statuses("single_objective") == before
+
+
+def test_results_of_another_environment_are_tracked_as_its_own(
+    repository: Path, dataset: StoredDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    declared, params = conduct(dataset)
+    expected = statuses("single_objective")
+    shutil.rmtree("studies")
+    for path in repository.glob("mlflow.db*"):
+        path.unlink()
+    monkeypatch.setenv("MKL_CBWR", "COMPATIBLE")
+    elsewhere = replace(declared)
+    assert elsewhere.identity != declared.identity
+    run_study.backfill(elsewhere, params)
+    assert statuses("single_objective") == expected
+    assert f"single_objective {declared.identity[:12]}" in expected
+
+
+@pytest.mark.parametrize("after", [0, 7, 25])
+def test_a_store_that_fails_in_the_middle_costs_no_trial(
+    repository: Path, dataset: StoredDataset, monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
+    """The study goes on without MLflow, to the same bytes, and MLflow is made up later."""
+    declared, params = conduct(dataset, n_trials=10)
+    expected, runs = {p: p.read_bytes() for p in Path("results").rglob("*.*")}, statuses("single_objective")
+    for folder in ("studies", "results"):
+        shutil.rmtree(folder)
+    for path in repository.glob("mlflow.db*"):
+        path.unlink()
+    calls = iter(range(10_000))
+    log_batch = MlflowClient.log_batch
+
+    def failing(self: MlflowClient, *args: object, **kwargs: object) -> object:
+        if kwargs.get("metrics") and next(calls) >= after:
+            raise MlflowException("database is locked")
+        return log_batch(self, *args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowClient, "log_batch", failing)
+        conduct(dataset, n_trials=10)
+    assert {p: p.read_bytes() for p in Path("results").rglob("*.*")} == expected
+    run_study.backfill(declared, params)
+    assert statuses("single_objective") == runs
+
+
+def test_a_store_that_cannot_be_opened_is_refused_in_one_line(repository: Path, dataset: StoredDataset) -> None:
+    Path("mlflow.db").write_text("this is no database " * 100)
+    with pytest.raises(UserError, match=r"MLflow's store at .*mlflow.db cannot be used: file is not a database") as e:
+        conduct(dataset)
+    assert "\n" not in str(e.value)
+    assert not Path("results").exists()

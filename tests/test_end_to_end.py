@@ -1,0 +1,184 @@
+"""The real `dvc repro` in a clone: what a user runs, and what the user finds."""
+
+import json
+import re
+import shutil
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from copy import copy
+from pathlib import Path
+
+import pytest
+from clone import TRIALS, Clone
+from mlflow import MlflowClient
+
+from reprotune.artifacts import read_csv, read_json, read_yaml
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
+    clone = Clone(tmp_path_factory.mktemp("a clone"))
+    clone.run("dvc", "repro")
+    clone.commit("The first run")
+    yield clone
+    shutil.rmtree(clone.path)
+
+
+def test_the_files_that_a_user_finds(clone: Clone) -> None:
+    results = clone.path / "results"
+    assert {path.removeprefix("results/") for path in clone.results() if not path.endswith(".svg")} == {
+        *(f"{name}_objective/{file}" for name in ("single", "multi") for file in ("trials.csv", "metrics.json")),
+        *(f"{name}_objective/{file}" for name in ("single", "multi") for file in ("learning_curves.csv", "study.json")),
+        *("single_objective/best_config.yaml", "multi_objective/best_configs.yaml"),
+        *("multi_objective/pareto_front.csv", "evaluation/metrics.json", "evaluation/test_scores.csv"),
+        *("model/model.json", "model/weights.safetensors", "report.html"),
+    }
+    for name in ("single_objective", "multi_objective"):
+        assert [int(row["number"]) for row in read_csv(results / name / "trials.csv")] == list(range(TRIALS))
+    best = read_yaml(results / "single_objective/best_config.yaml")
+    (first, *_) = read_csv(results / "multi_objective/trials.csv")
+    assert {name: first[f"params.{name}"] for name in best["params"]} == {n: str(v) for n, v in best["params"].items()}
+    scores = read_json(results / "evaluation/metrics.json")
+    assert list(scores) == ["best", "most_accurate", "cheapest", "knee", "default"]
+    assert all(score["test_accuracy"]["n"] == 2 for score in scores.values())
+
+
+def test_a_second_run_has_nothing_to_do(clone: Clone) -> None:
+    assert "up to date" in clone.run("dvc", "repro")
+    assert clone.status() == ""
+
+
+def test_mlflow_has_a_run_a_trial(clone: Clone) -> None:
+    status = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "FAIL": "FAILED"}
+    for name in ("single_objective", "multi_objective"):
+        rows = read_csv(clone.path / "results" / name / "trials.csv")
+        assert clone.statuses(name)[0] == Counter(status[row["state"]] for row in rows)
+    assert sum(clone.statuses("evaluate")[0].values()) == 5
+
+
+def artifacts(clone: Clone, experiment: str) -> set[str]:
+    """The files of the newest parent run."""
+    client = MlflowClient(f"sqlite:///{clone.path / 'mlflow.db'}")
+    found = client.get_experiment_by_name(experiment)
+    assert found is not None
+    run, *_ = client.search_runs([found.experiment_id], "tags.key != ''", order_by=["attributes.start_time DESC"])
+    paths = client.list_artifacts(run.info.run_id)
+    below = (file for path in paths if path.is_dir for file in client.list_artifacts(run.info.run_id, path.path))
+    return {file.path for file in (*paths, *below) if not file.is_dir}
+
+
+def test_mlflow_has_the_tables_the_figures_and_the_report(clone: Clone) -> None:
+    for name in ("single_objective", "multi_objective"):
+        folder = clone.path / "results" / name
+        written = {str(path.relative_to(folder)) for path in folder.rglob("[!.]*.*")}
+        assert len(written) > 9
+        shown = {"report.html", "dataset/dataset.json", "dataset/class_balance.csv", "dataset/samples.png"}
+        assert artifacts(clone, name) == written | shown
+    assert artifacts(clone, "evaluate") >= {"report.html", "test_scores.csv", "figures/test_scores.svg"}
+    assert artifacts(clone, "evaluate") >= {"model/model.json", "model/weights.safetensors"}
+
+
+def test_a_change_of_a_figure_runs_the_report_alone(clone: Clone) -> None:
+    style = clone.path / "reprotune/figures/style.py"
+    style.write_text(style.read_text().replace("#0072B2", "#0073B3"))
+    printed = clone.run("dvc", "repro")
+    assert re.findall("Running stage '(.*)'", printed) == ["report"]
+    assert "#0073b3" in (clone.path / "results/single_objective/figures/pruning.svg").read_text()
+    clone.run("git", "checkout", "reprotune", "dvc.lock")
+    assert "Running stage" not in clone.run("dvc", "repro")
+    assert clone.status() == ""
+
+
+def test_the_notebook_runs(clone: Clone) -> None:
+    cells = json.loads((clone.path / "notebooks/explore.ipynb").read_text(encoding="utf-8"))["cells"]
+    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    counts = clone.run("python", "-c", "\n".join([*code, "print(len(trials), len(newest), len(scores))"]))
+    assert counts.splitlines()[-1] == f"{TRIALS} {TRIALS} {5 * 2}"
+
+
+def test_the_same_bytes_from_nothing_with_another_number_of_workers(clone: Clone) -> None:
+    expected = clone.results()
+    shutil.rmtree(clone.path / "studies")
+    shutil.rmtree(clone.path / ".dvc/cache")
+    shutil.rmtree(clone.path / "results")
+    clone.run("git", "checkout", "results")
+    text = (clone.path / "params.yaml").read_text()
+    (clone.path / "params.yaml").write_text(text.replace("workers: auto", "workers: 3"))
+    clone.run("dvc", "repro")
+    assert clone.results() == expected
+    assert clone.status().split() == ["M", "params.yaml"]
+    clone.run("git", "checkout", "params.yaml")
+
+
+ASCII_ONLY = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+
+@pytest.mark.parametrize(
+    ("name", "variables", "code"),
+    [("eine Kopie für später", {"LC_ALL": "C"}, 0), ("a copy", ASCII_ONLY, 0), ("für später", ASCII_ONLY, 2)],
+)
+def test_unusual_surroundings(clone: Clone, tmp_path: Path, name: str, variables: dict[str, str], code: int) -> None:
+    """A folder with a name that is no ASCII, a locale that is not UTF-8, and no folder for temporary files."""
+    elsewhere = copy(clone)
+    elsewhere.path = tmp_path / name
+    shutil.copytree(clone.path, elsewhere.path, ignore=shutil.ignore_patterns("studies", "results", "mlflow.db*"))
+    variables |= {"TMPDIR": "/no/such/folder"}
+    printed = elsewhere.run(sys.executable, "-m", "stages.single_objective", variables=variables, code=code)
+    expected = {path: digest for path, digest in clone.results().items() if path.startswith("results/single_objective")}
+    assert elsewhere.results() == ({} if code else expected)
+    if code:  # MLflow cannot name its database in a locale that cannot name the folder
+        assert printed.startswith("error: MLflow's store at ")
+        assert printed.count("\n") == 1
+    else:
+        assert sum(elsewhere.statuses("single_objective")[0].values()) == TRIALS
+
+
+def test_force_trains_a_finished_study_anew(clone: Clone) -> None:
+    expected = clone.results()
+    clone.run("dvc", "repro", "-f", "-s", "single_objective")
+    assert list((clone.path / "studies").glob("single_objective-*.previous"))
+    assert clone.results() == expected
+    assert clone.status() == ""
+    assert len(clone.statuses("single_objective")) == 1
+
+
+def test_dvc_commands(clone: Clone) -> None:
+    assert "best_accuracy" in clone.run("dvc", "metrics", "show")
+    assert "index.html" in clone.run("dvc", "plots", "show")
+    text = (clone.path / "params.yaml").read_text()
+    (clone.path / "params.yaml").write_text(text.replace("n_trials: 8", "n_trials: 9", 1))
+    assert "single_objective.n_trials" in clone.run("dvc", "params", "diff")
+    clone.run("git", "checkout", "params.yaml")
+
+
+def test_experiments_end_up_in_the_repositorys_store(clone: Clone) -> None:
+    change = ("-S", "single_objective.n_trials")
+    clone.run("dvc", "exp", "run", "-n", "elsewhere", "--temp", change[0], f"{change[1]}=6", "single_objective")
+    clone.run("dvc", "exp", "run", "-n", "queued", "--queue", change[0], f"{change[1]}=7", "single_objective")
+    clone.run("dvc", "queue", "start")
+    clone.run("dvc", "queue", "logs", "-f", "queued")
+    assert [sum(runs.values()) for runs in clone.statuses("single_objective")] == [TRIALS, 6, 7]
+    shown = clone.run("dvc", "exp", "show", "--csv")
+    assert all(name in shown for name in ("elsewhere", "queued"))
+    assert clone.status() == ""
+
+
+def test_bad_input_is_one_line_and_nothing_is_trained(clone: Clone) -> None:
+    expected = clone.results()
+    text = (clone.path / "params.yaml").read_text()
+    (clone.path / "params.yaml").write_text(text.replace("sampler: tpe", "sampler: tpx"))
+    printed = clone.run(sys.executable, "-m", "stages.single_objective", code=2)
+    assert printed == (
+        "error: params.yaml: single_objective.sampler = 'tpx': must be one of tpe, random, nsga2, gp, cmaes\n"
+    )
+    assert clone.results() == expected
+    clone.run("git", "checkout", "params.yaml")
+
+
+def test_the_summary(clone: Clone) -> None:
+    printed = clone.run(sys.executable, "-m", "stages.summary")
+    best = read_json(clone.path / "results/evaluation/metrics.json")["best"]["test_accuracy"]
+    assert f"{best['mean']:.4f} ± {best['std']:.4f}" in printed
+    assert f"{TRIALS} trials" in printed
+    assert "mlflow ui" in printed

@@ -1,0 +1,114 @@
+"""MLflow is a view of the journal: one parent a study, one complete nested run a trial, however often it is written."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from conftest import make_params
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from tracked import fail, runs, track
+
+from reprotune.data.stored import StoredDataset
+from reprotune.search import spec as specs
+from reprotune.search.spec import StudySpec
+from reprotune.search.study import Trial
+
+
+def check(repository: Path, declared: StudySpec, trials: list[Trial]) -> None:
+    client = MlflowClient(f"sqlite:///{repository / 'mlflow.db'}")
+    parents, nested = runs(repository, declared.name)
+    assert [parent.info.status for parent in parents] == ["FINISHED"]
+    assert sorted(nested) == [trial.number for trial in trials]
+    status = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "FAIL": "FAILED"}
+    for trial in trials:
+        run, result = nested[trial.number], trial.result
+        assert run.info.status == status[result.state]
+        assert run.info.run_name == f"trial {trial.number}: {result.state.lower()} {result.accuracy:.4f}"
+        assert run.data.tags["state"] == result.state
+        assert run.data.tags["study"] == declared.identity[:12]
+        assert run.data.tags["reason"] == result.reason
+        assert run.data.params == {name: str(value) for name, value in trial.config.items()}
+        assert run.data.metrics["duration"] == result.seconds
+        assert result.cost is not None
+        assert {name: run.data.metrics[name] for name in result.cost._fields} == result.cost._asdict()
+        for name in ("train_loss", "valid_loss", "valid_accuracy"):
+            points = client.get_metric_history(run.info.run_id, name)
+            assert [(p.step, p.value) for p in sorted(points, key=lambda p: p.step)] == [
+                (epoch, getattr(point, name)) for epoch, point in enumerate(result.curve, start=1)
+            ]
+        (accuracy,) = client.get_metric_history(run.info.run_id, "accuracy")
+        assert accuracy.value == result.accuracy
+
+
+@pytest.mark.parametrize(("name", "n_trials"), [("single_objective", 14), ("multi_objective", 17)])
+def test_a_study(dataset: StoredDataset, repository: Path, name: str, n_trials: int) -> None:
+    declared = specs.from_params(make_params(**{f"{name}__n_trials": n_trials}), name, dataset)
+    trials = track(declared, repository)
+    assert {trial.result.state for trial in trials} == {"COMPLETE", "PRUNED"}
+    check(repository, declared, trials)
+    track(declared, repository)  # once more: nothing doubles
+    check(repository, declared, trials)
+
+
+def test_a_study_grows_shrinks_and_survives_interruptions(dataset: StoredDataset, repository: Path) -> None:
+    declared = specs.from_params(make_params(), "multi_objective", dataset)
+    for kill in (0, 2, 2, 5):
+        with pytest.raises(KeyboardInterrupt):
+            track(declared, repository, kill_after=kill)
+    parents, _ = runs(repository, declared.name)
+    assert [parent.info.status for parent in parents] == ["KILLED"]
+    trials = track(replace(declared, n_trials=7), repository)
+    check(repository, declared, trials)
+    check(repository, declared, track(declared, repository))
+    check(repository, declared, track(replace(declared, n_trials=4), repository))
+
+
+def test_a_lost_store_is_made_again(dataset: StoredDataset, repository: Path) -> None:
+    declared = specs.from_params(make_params(), "single_objective", dataset)
+    track(declared, repository)
+    for path in repository.glob("mlflow.db*"):
+        path.unlink()
+    check(repository, declared, track(declared, repository))
+
+
+def test_a_failed_trial(dataset: StoredDataset, repository: Path) -> None:
+    space = {"lr": 1e30, "optimizer": "SGD"}
+    params = make_params(single_objective__search_space=space, single_objective__n_trials=1)
+    declared = specs.from_params(params, "single_objective", dataset)
+    track(declared, repository)
+    _, nested = runs(repository, declared.name)
+    assert nested[0].info.status == "FAILED"
+    assert nested[0].data.tags["reason"].startswith("Diverged")
+
+
+def test_a_dvc_experiment_has_a_parent_of_its_own(
+    dataset: StoredDataset, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    declared = specs.from_params(make_params(single_objective__n_trials=2), "single_objective", dataset)
+    track(declared, repository)
+    monkeypatch.setenv("DVC_EXP_NAME", "bold-fox")
+    track(declared, repository)
+    experiments = [parent.data.tags["dvc_experiment"] for parent in _parents(repository, declared.name)]
+    assert sorted(experiments) == ["", "bold-fox"]
+
+
+def _parents(repository: Path, name: str) -> list[Run]:
+    client = MlflowClient(f"sqlite:///{repository / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name(name)
+    assert experiment is not None
+    return [r for r in client.search_runs([experiment.experiment_id]) if "mlflow.parentRunId" not in r.data.tags]
+
+
+def test_a_store_is_made_whole_or_not_at_all(
+    dataset: StoredDataset, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kill amid the migrations of a new database would leave one that never opens again."""
+    (repository / "mlflow.db").unlink()
+    declared = specs.from_params(make_params(single_objective__n_trials=1), "single_objective", dataset)
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowClient, "search_experiments", fail)
+        with pytest.raises(KeyboardInterrupt):
+            track(declared, repository)
+    assert not (repository / "mlflow.db").exists()
+    check(repository, declared, track(declared, repository))

@@ -1,0 +1,86 @@
+"""The model that was found classifies pictures as it did in training, from its files alone."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import CONFIG, InlineExecutor, make_params
+from PIL import Image
+
+from reprotune import artifacts
+from reprotune.data.stored import StoredDataset
+from reprotune.errors import UserError
+from reprotune.pipeline import evaluation
+from reprotune.training import saved_model
+from reprotune.training.fit import pixels, score
+from reprotune.training.models import Config
+
+CNN = {"model": "cnn", "blocks": 2, "channels_1": 4, "channels_2": 4, "kernel": 3, "pooling": "average"}
+CNN |= {"dropout_1": 0.1, "dropout_2": 0.1, "normalise": True, "lr": 0.02}
+
+
+@pytest.fixture(params=["mlp", "cnn"])
+def found(
+    request: pytest.FixtureRequest, dataset: StoredDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[float, Config]:
+    """(test accuracy of what was written to results/model, its config)."""
+    monkeypatch.chdir(tmp_path)
+    config = {**CONFIG, "epochs": 8, **(CNN if request.param == "cnn" else {})}
+    (path,) = evaluation.trained({"best": config}, dataset, make_params(evaluate__seeds=1), InlineExecutor(), False)[
+        "best"
+    ]
+    saved_model.write(path, config, dataset)
+    return saved_model.test_accuracy(path), config
+
+
+def test_it_is_the_model_that_was_scored(found: tuple[float, Config], dataset: StoredDataset) -> None:
+    model, description = saved_model.read()
+    assert score(model, dataset.load("test"))[1] == found[0]
+    assert description.config == found[1]
+    assert description.classes == dataset.classes
+
+
+def test_a_picture_of_its_own_size_is_seen_as_in_the_dataset(
+    found: tuple[float, Config], dataset: StoredDataset, tmp_path: Path
+) -> None:
+    model, description = saved_model.read()
+    images = dataset.load("test").images[:8]
+    expected = model(pixels(images)).softmax(dim=1)
+    for image, shares in zip(images, expected, strict=True):
+        Image.fromarray(image[0].numpy()).save(tmp_path / "picture.png")
+        seen = saved_model.classify(model, description, tmp_path / "picture.png")
+        assert list(seen.values()) == sorted(seen.values(), reverse=True)
+        by_class = torch.tensor([seen[name] for name in description.classes])
+        torch.testing.assert_close(by_class, shares.detach())
+
+
+@pytest.mark.parametrize(("mode", "form"), [("RGB", "jpeg"), ("RGBA", "png"), ("P", "png"), ("1", "png")])
+def test_pictures_of_any_size_and_mode(found: tuple[float, Config], tmp_path: Path, mode: str, form: str) -> None:
+    model, description = saved_model.read()
+    Image.new(mode, (123, 45)).save(tmp_path / f"picture.{form}")
+    seen = saved_model.classify(model, description, tmp_path / f"picture.{form}")
+    assert sum(seen.values()) == pytest.approx(1)
+
+
+def test_what_is_no_picture_is_refused(found: tuple[float, Config], tmp_path: Path) -> None:
+    model, description = saved_model.read()
+    (tmp_path / "text.png").write_text("no picture")
+    for name in ("text.png", "absent.png"):
+        with pytest.raises(UserError, match=rf"{name}: is no readable image \(.*\)$"):
+            saved_model.classify(model, description, tmp_path / name)
+
+
+def test_a_model_that_is_missing_or_damaged_is_refused(found: tuple[float, Config]) -> None:
+    file = saved_model.FOLDER / "weights.safetensors"
+    whole, description = file.read_bytes(), artifacts.read_json(saved_model.FOLDER / "model.json")
+    for damaged in (b"", whole[:-1], whole[: len(whole) // 2], b"\x80\x04." + whole):
+        file.write_bytes(damaged)
+        with pytest.raises(UserError, match="is damaged"):
+            saved_model.read()
+    file.write_bytes(whole)
+    artifacts.write_json(saved_model.FOLDER / "model.json", {**description, "classes": ["one"]})
+    with pytest.raises(UserError, match="is damaged"):
+        saved_model.read()
+    file.unlink()
+    with pytest.raises(UserError, match="holds no model"):
+        saved_model.read()
