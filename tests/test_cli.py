@@ -38,7 +38,7 @@ cli.run(main)
 """
 FAILS = """
 from reprotune import cli
-from reprotune.errors import Refused
+from reprotune.errors import UserError
 
 def main():
     print("started", flush=True)
@@ -81,7 +81,7 @@ def test_it_ends_even_if_a_library_swallows_the_signal() -> None:
 @pytest.mark.parametrize(
     ("error", "line"),
     [
-        ("Refused('params.yaml: seed = -1: must be more')", "error: params.yaml: seed = -1: must be more\n"),
+        ("UserError('params.yaml: seed = -1: must be more')", "error: params.yaml: seed = -1: must be more\n"),
         ("OSError(28, 'No space left on device', 'x.csv')", "error: [Errno 28] No space left on device: 'x.csv'\n"),
         (
             "FileNotFoundError(2, 'No such file or directory', 'results/x.csv')",

@@ -18,7 +18,7 @@ def client(execution: Execution, workers: int) -> Iterator[Any]:
     """A `distributed.Client`. Raises ParamsError for an address that is refused, or that does not answer."""
     from distributed import Client
 
-    for noisy in ("distributed", "distributed.client"):  # what a person must know of it is a Refused
+    for noisy in ("distributed", "distributed.client"):  # what a person must know of it is a UserError
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
     if execution.scheduler is None:
         with _cluster(workers) as here, Client(here) as connected:

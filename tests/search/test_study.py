@@ -131,7 +131,7 @@ def test_an_ask_sees_the_trials_up_to_its_window_and_no_others(dataset: StoredDa
 
     class Spy(InlineExecutor):
         def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
-            seen.append(len(args[0].told.frozen()))
+            seen.append(len(args[0].history.frozen()))
             return super().submit(fn, *args, **kwargs)
 
     run(replace(spec(dataset), window=4, n_trials=8), tmp_path, Spy())
