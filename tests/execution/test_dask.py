@@ -72,7 +72,7 @@ UNFIT = {
     "libraries": r"differs from its coordinator \(MKL_CBWR: COMPATIBLE, not AVX2; kernels: .*\)",
     "threads": r"has 2 threads; start it with --nthreads 1",
     "no code": r"cannot load this reprotune \(No module named 'reprotune'\); start it where it can",
-    "older code": r"cannot load this reprotune \(module 'reprotune.execution.dask_worker' has no .*\); start it where it can",
+    "older code": r"cannot load this reprotune \(module '.*dask_worker' has no .*\); start it where it can",
 }
 
 
