@@ -128,6 +128,7 @@ class Execution(Section):
     trial_timeout: float | None = Field(gt=0)  # seconds
     scheduler: str | None
     insecure: bool = False
+    own_arithmetic: bool = False
 
 
 class StudyParams(Section):

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from mlflow import MlflowClient
 
 from reprotune import params
 from reprotune.data import datasets
@@ -61,6 +60,8 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoredDataset]
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An MLflow database without runs: making one takes 5 s."""
+    from mlflow import MlflowClient
+
     path = tmp_path_factory.mktemp("store") / "mlflow.db"
     MlflowClient(f"sqlite:///{path}").search_experiments()
     return path

@@ -1,13 +1,12 @@
 """ENGINES: where trials run. Each gives a `Pool`; nothing else knows which one it is."""
 
-import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 from joblib import cpu_count
 
 from reprotune.arithmetic import dispatch
-from reprotune.errors import ParamsError
+from reprotune.errors import ParamsError, UserError
 from reprotune.execution import dask_pool, local_pool
 from reprotune.execution.pool import Pool
 from reprotune.params import Execution
@@ -24,9 +23,11 @@ def workers(execution: Execution) -> int:
 
 
 def started(execution: Execution) -> AbstractContextManager[Pool]:
-    """The workers that params.yaml asks for, as long as the context lasts. Raises ParamsError."""
+    """The workers that params.yaml asks for, as long as the context lasts. Raises UserError."""
     if execution.engine not in ENGINES:
         raise ParamsError("execution.engine", execution.engine, f"must be one of {', '.join(ENGINES)}")
     for name, value in dispatch.overridden().items():
-        print(f"{name} is {value}, not {dispatch.DISPATCH[name]}: other bits, so another study", file=sys.stderr)
+        if not execution.own_arithmetic:
+            advice = "or set execution.own_arithmetic to true, which makes another study"
+            raise UserError(f"environment: {name} = {value!r}: must be {dispatch.DISPATCH[name]!r} or unset, {advice}")
     return ENGINES[execution.engine](execution, workers(execution))

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from reprotune.arithmetic import kernels
 from reprotune.artifacts import atomic_write, digest, file_digest, read_yaml, write_csv, write_json
 from reprotune.data.images import Split
 from reprotune.data.stored import StoredDataset, open_dataset
@@ -46,12 +47,13 @@ def trained(
 
     anew: train also those that an evaluation of the same has left, as an interrupted one does.
     """
+    kernels.warn_if_untried()
     device = resolve_device(params.training.device)
     code = [made_by(device), *(file_digest(Path(file)) for file in (__file__, saved_model.__file__))]
     models: dict[str, list[Path]] = {name: [] for name in configs}
     trainings: dict[Path, tuple[str, Config, int]] = {}
     for (name, config), repeat in product(configs.items(), range(params.evaluate.seeds)):
-        seed = seeds(params.seed, repeat)[1]
+        seed = seeds(params.seed, "evaluate", repeat)[1]
         # Its name is the digest of all that decides the model.
         path = KEPT / f"{digest([dict(config), seed, dataset.digest, code])[:24]}.safetensors"
         models[name].append(path)

@@ -5,6 +5,7 @@ from concurrent.futures import Executor
 from contextlib import contextmanager
 from typing import Any
 
+from reprotune.arithmetic import kernels
 from reprotune.artifacts import read_json
 from reprotune.data import stored
 from reprotune.params import Params
@@ -23,6 +24,7 @@ def run_study(spec: StudySpec, params: Params, executor: Executor, anew: bool) -
     def discard(opened: journal.Journal) -> bool:
         return anew and study.finished(spec, opened)
 
+    kernels.warn_if_untried()
     _tell_of_others(spec)
     # MLflow is imported and opened before the first ask, which has to wait for the workers' imports.
     with journal.opened(spec.journal, spec.directions, discard) as opened, _tracked(spec, params) as parent:

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 
-from reprotune.arithmetic import kernels
 from reprotune.artifacts import read_json
 from reprotune.results import read
 from reprotune.search.history import History
@@ -53,7 +52,7 @@ def _first_difference(one: Curve, other: Curve) -> int:
 
 def environment(spec: StudySpec) -> str:
     """How this environment differs from the one in which the results were made."""
-    recorded, here = read_json(spec.folder / "study.json"), kernels.environment(spec.device)
+    recorded, here = read_json(spec.folder / "study.json"), spec.environment
     changed = [f"{name} {recorded[name]} → {value}" for name, value in here.items() if recorded.get(name) != value]
     if not changed and recorded["identity"] != spec.identity:
         changed.append("the code that decides results")

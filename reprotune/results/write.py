@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from reprotune.arithmetic import kernels
 from reprotune.artifacts import write_csv, write_json, write_yaml
 from reprotune.results.winners import as_config, best, best_configs, pareto_front, point
 from reprotune.search import pareto
@@ -21,9 +20,8 @@ def write_trials(folder: Path, spec: StudySpec, trials: Sequence[Trial]) -> None
     header = [*TRIAL, *(f"params.{name}" for name in columns), "reason"]
     write_csv(folder / "trials.csv", header, (_row(trial, columns) for trial in trials))
     write_csv(folder / "learning_curves.csv", CURVE, (row for trial in trials for row in _curve(trial)))
-    # Where these differ, other bits are to be expected.
     made_by = {"identity": spec.identity, "declared": spec.declared, "dataset": spec.dataset.digest}
-    write_json(folder / "study.json", made_by | kernels.environment(spec.device))
+    write_json(folder / "study.json", made_by | spec.environment)
 
 
 def _row(trial: Trial, columns: Sequence[str]) -> list[Any]:

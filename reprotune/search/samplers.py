@@ -14,6 +14,9 @@ SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {  # seed → sampler
 }
 SINGLE_OBJECTIVE_ONLY = frozenset({"cmaes"})
 
+# Its products and solvers are MKL's, in float64: on Intel's processors it proposes otherwise than on AMD's.
+PROPOSES_BY_TORCH = frozenset({"gp"})
+
 # They learn from complete trials alone, so they are told that a pruned one is complete, with its last accuracy:
 # else they propose again what was pruned. CMA-ES searches no better when it is told so (docs/search.md).
 PRUNED_AS_COMPLETE = frozenset({"nsga2", "gp"})

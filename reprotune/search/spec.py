@@ -17,7 +17,7 @@ from reprotune.params import Device, MultiObjective, Params, StudyParams
 from reprotune.search.journal import Direction
 from reprotune.search.pareto import Point
 from reprotune.search.pruners import ONE_OBJECTIVE, SEVERAL_OBJECTIVES
-from reprotune.search.samplers import SAMPLERS, SINGLE_OBJECTIVE_ONLY
+from reprotune.search.samplers import PROPOSES_BY_TORCH, SAMPLERS, SINGLE_OBJECTIVE_ONLY
 from reprotune.search.space import Space, complete, contains, default_config, largest
 from reprotune.search.trial import Result
 from reprotune.training.cost import measure
@@ -28,7 +28,9 @@ DIRECTIONS: Mapping[Objective, Direction] = {"accuracy": "maximize", "flops": "m
 
 # The files whose change makes another study.
 _DECISIVE = (
-    *(f"training/{name}.py" for name in ("augmentation", "cost", "fit", "hyperparameters", "models", "optimizers")),
+    *(f"arithmetic/{name}.py" for name in ("dropout", "floating_point", "layers", "rmsprop")),
+    *(f"training/{name}.py" for name in ("augmentation", "batches", "cost", "fit", "hyperparameters", "models")),
+    "training/optimizers.py",
     *(f"search/{name}.py" for name in ("history", "pruners", "samplers", "space", "spec", "study", "trial")),
     "data/stored.py",
 )
@@ -84,7 +86,13 @@ class StudySpec:
     @cached_property
     def identity(self) -> str:
         """The digest of what determines the trials; two studies of one identity have the same trials."""
-        return digest([self.declared, made_by(self.device)])
+        return digest([self.declared, made_by(self.device), self.environment])
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What computes it: where this differs, other bits are to be expected."""
+        own = {"kernels_float64": kernels.digest_of_float64()} if self.sampler in PROPOSES_BY_TORCH else {}
+        return kernels.environment(self.device) | own
 
     @property
     def folder(self) -> Path:
@@ -157,7 +165,7 @@ def check_params(params: Params) -> None:
                 raise ParamsError(f"{name}.{key}", value, f"must be one of {', '.join(known)}")
 
 
-def seeds(seed: int, number: int) -> tuple[int, int]:
-    """(of the sampler, of the training) for one trial: independent streams for every seed and number."""
-    sampler, training = np.random.SeedSequence([seed, number]).generate_state(2)
+def seeds(seed: int, name: str, number: int) -> tuple[int, int]:
+    """(of the sampler, of the training) for one trial: independent streams for every seed, study and number."""
+    sampler, training = np.random.SeedSequence([seed, number, *name.encode()]).generate_state(2)
     return int(sampler), int(training)

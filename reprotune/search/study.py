@@ -61,7 +61,7 @@ def _told(trial: FrozenTrial, result: Result) -> Trial:
 def task(spec: StudySpec, number: int, config: Config, history: History) -> Task:
     """What a worker needs for trial `number`. history: of the trials told when it was asked, or of more."""
     past = HistorySnapshot() if spec.pruner == "none" else history.first(max(0, number - spec.window + 1))
-    training_seed, dataset = seeds(spec.seed, number)[1], spec.dataset
+    training_seed, dataset = seeds(spec.seed, spec.name, number)[1], spec.dataset
     return Task(
         number, config, training_seed, dataset.folder, dataset.digest, spec.device, spec.cost, spec.pruner, past
     )
@@ -101,7 +101,7 @@ class _Window:
     def _propose(self, number: int) -> None:
         if number == 0 and self._spec.first:
             self._study.enqueue_trial(dict(self._spec.first))
-        self._study.sampler = SAMPLERS[self._spec.sampler](seeds(self._spec.seed, number)[0])
+        self._study.sampler = SAMPLERS[self._spec.sampler](seeds(self._spec.seed, self._spec.name, number)[0])
         trial = self._study.ask()
         suggest(trial, self._spec.space)
         self._journal.ask(self._storage.get_trial(trial._trial_id))

@@ -5,9 +5,15 @@ from typing import NamedTuple
 
 import thop
 import torch
+from thop.vision.basic_hooks import count_convNd, count_linear, zero_ops
 from torch import nn
 
+from reprotune.arithmetic.dropout import Dropout, Dropout2d
+from reprotune.arithmetic.layers import Conv2d, Linear
 from reprotune.data.images import Shape
+
+# thop has its rules by a layer's own class, not by what it inherits.
+_COUNTED_AS = {Linear: count_linear, Conv2d: count_convNd, Dropout: zero_ops, Dropout2d: zero_ops}
 
 
 class Cost(NamedTuple):
@@ -20,5 +26,5 @@ def measure(model: nn.Module, shape: Shape) -> Cost:
     """The cost of one example of this shape. The model may be on the meta device."""
     profiled = deepcopy(model).eval()  # thop leaves buffers in what it profiles
     example = torch.zeros(1, *shape, device=next(model.parameters()).device)
-    macs, _ = thop.profile(profiled, inputs=(example,), verbose=False)
+    macs, _ = thop.profile(profiled, inputs=(example,), custom_ops=_COUNTED_AS, verbose=False)
     return Cost(2 * int(macs), int(macs), sum(p.numel() for p in model.parameters()))

@@ -7,8 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from reprotune.arithmetic import dropout, floating_point
 from reprotune.data.images import Inputs, Split
 from reprotune.training.augmentation import augmented
+from reprotune.training.batches import batch_sizes
 from reprotune.training.learning_curve import Epoch
 from reprotune.training.models import Config, build
 from reprotune.training.optimizers import SCHEDULES, new_optimizer
@@ -44,31 +46,37 @@ def fit(model: nn.Module, config: Config, train: Split, seed: int) -> Iterator[f
     if device.type == "cuda":  # on a CPU, all that is used here repeats its bits
         torch.use_deterministic_algorithms(True)
     torch.manual_seed(seed)
-    optimizer = new_optimizer(model.to(device), config)
-    schedule = SCHEDULES[config["schedule"]](optimizer, config["epochs"] * math.ceil(examples / config["batch_size"]))
+    dropout.seed(model, seed)
+    optimizer, weights = new_optimizer(model.to(device), config), list(model.parameters())
+    sizes = batch_sizes(examples, config["batch_size"])
+    schedule = SCHEDULES[config["schedule"]](optimizer, config["epochs"] * len(sizes))
     for _ in range(config["epochs"]):
         model.train()
-        total = torch.zeros((), device=device)
-        for batch in torch.split(torch.randperm(examples, device=device), config["batch_size"]):
-            # index_select copies an image at once; indexing with [batch] goes pixel by pixel.
-            images, labels = (tensor.index_select(0, batch) for tensor in train)
-            logits = model(pixels(augmented(images, config)))
-            loss = F.cross_entropy(logits, labels, label_smoothing=config["label_smoothing"])
-            optimizer.zero_grad()
-            torch.autograd.backward(loss)
-            optimizer.step()
-            if schedule:
-                schedule.step()
-            total += loss.detach() * len(batch)
-        yield total.item() / examples
+        losses = []
+        with floating_point.settings():
+            for batch in torch.split(torch.randperm(examples, device=device), sizes):
+                # index_select copies an image at once; indexing with [batch] goes pixel by pixel.
+                images, labels = (tensor.index_select(0, batch) for tensor in train)
+                logits = model(pixels(augmented(images, config)))
+                loss = F.cross_entropy(logits, labels, label_smoothing=config["label_smoothing"])
+                for weight in weights:
+                    weight.grad = None
+                torch.autograd.backward(loss)
+                optimizer.step()
+                if schedule:
+                    schedule.step()
+                losses.append(loss.detach())
+        yield math.fsum(loss * size for loss, size in zip(torch.stack(losses).tolist(), sizes, strict=True)) / examples
 
 
+@floating_point.settings()
 @torch.inference_mode()
 def score(model: nn.Module, split: Split) -> tuple[float, float]:
     """(mean cross entropy in nats, share of examples classified correctly)."""
     model.eval()
     loss, correct, examples = 0.0, 0, len(split.labels)
-    batches = (torch.split(tensor, _VALID_BATCH) for tensor in split)
+    sizes = batch_sizes(examples, _VALID_BATCH)
+    batches = (torch.split(tensor, sizes) for tensor in split)
     for images, labels in zip(*batches, strict=True):
         logits = model(pixels(images))
         loss += F.cross_entropy(logits, labels, reduction="sum").item()

@@ -12,6 +12,8 @@ import torch
 from annotated_types import Ge, Le, Lt
 from torch import Tensor, nn
 
+from reprotune.arithmetic.dropout import Dropout, Dropout2d
+from reprotune.arithmetic.layers import Conv2d, Linear
 from reprotune.data.images import Inputs
 
 Config = Mapping[str, Any]
@@ -54,9 +56,9 @@ def mlp(config: Config, inputs: Inputs) -> nn.Module:
     channels, height, width = inputs.shape
     features = channels * height * width
     for units, dropout in _layers(config, "layers", "width", "dropout"):
-        parts += [nn.Linear(features, units), nn.ReLU(), nn.Dropout(dropout)]
+        parts += [Linear(features, units), nn.ReLU(), Dropout(dropout)]
         features = units
-    return nn.Sequential(*parts, nn.Linear(features, inputs.classes))
+    return nn.Sequential(*parts, Linear(features, inputs.classes))
 
 
 def cnn(config: Config, inputs: Inputs) -> nn.Module:
@@ -71,12 +73,16 @@ def cnn(config: Config, inputs: Inputs) -> nn.Module:
         if min(height, width) < 2:
             size = " × ".join(str(side) for side in inputs.shape[1:])
             raise ValueError(f"blocks = {config['blocks']}: too many for images of {size} pixels")
-        parts += [nn.Conv2d(channels, out, kernel, padding=kernel // 2, bias=False), nn.MaxPool2d(2)]
-        parts += [nn.BatchNorm2d(out), nn.ReLU(), nn.Dropout2d(dropout)]
+        parts += [Conv2d(channels, out, kernel, padding=kernel // 2, bias=False), nn.MaxPool2d(2)]
+        parts += [nn.BatchNorm2d(out), nn.ReLU(), Dropout2d(dropout)]
         channels, height, width = out, height // 2, width // 2
+        if config["batch_size"] * height * width == 1:
+            raise ValueError(
+                "batch_size = 1: BatchNorm needs two values of a channel, and the last images are one pixel"
+            )
     if config["pooling"] == "average":
         parts, height, width = [*parts, nn.AdaptiveAvgPool2d(1)], 1, 1
-    model = nn.Sequential(*parts, nn.Flatten(), nn.Linear(channels * height * width, inputs.classes))
+    model = nn.Sequential(*parts, nn.Flatten(), Linear(channels * height * width, inputs.classes))
     return model.to(memory_format=torch.channels_last)  # 1.4 to 1.6 times as fast on a CPU
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR
 
+from reprotune.arithmetic.rmsprop import RMSprop
 from reprotune.training.models import Config, Share
 
 
@@ -22,7 +23,7 @@ _MOMENTUM: Mapping[str, Any] = {"momentum": Share}
 OPTIMIZERS: dict[str, Optimizer] = {
     "Adam": Optimizer(partial(torch.optim.Adam, fused=True), own={}),
     "AdamW": Optimizer(partial(torch.optim.AdamW, fused=True), own={}),  # decouples weight_decay from the gradient
-    "RMSprop": Optimizer(partial(torch.optim.RMSprop, foreach=True), own=_MOMENTUM),
+    "RMSprop": Optimizer(RMSprop, own=_MOMENTUM),
     "SGD": Optimizer(partial(torch.optim.SGD, fused=True), own=_MOMENTUM),
 }
 

@@ -227,8 +227,10 @@ def test_a_finished_study_can_be_begun_anew(dataset: StoredDataset, tmp_path: Pa
 
 
 def test_seeds_are_all_different() -> None:
-    pairs = [specs.seeds(seed, number) for seed in range(20) for number in range(50)]
-    assert len({value for pair in pairs for value in pair}) == 2000
+    """Those of the sampler, of the training, of both studies and of the evaluation."""
+    names = ("single_objective", "multi_objective", "evaluate")
+    pairs = [specs.seeds(seed, name, number) for seed in range(20) for name in names for number in range(50)]
+    assert len({value for pair in pairs for value in pair}) == 2 * 20 * 3 * 50
 
 
 @pytest.mark.parametrize("workers", [1, 3])

@@ -88,8 +88,8 @@ def rates(schedule: str, steps: int, monkeypatch: pytest.MonkeyPatch) -> list[fl
 
     monkeypatch.setattr(torch.optim.SGD, "step", noting)
     model, _, train = one_pixel()
-    many = Split(*(tensor.repeat(2 * steps // 3 - 1, *[1] * (tensor.dim() - 1)) for tensor in train))
-    config = {**NEUTRAL, "optimizer": "SGD", "lr": 0.4, "batch_size": 2, "epochs": 3, "schedule": schedule}
+    many = Split(*(tensor.repeat(32 * steps // 3 - 16, *[1] * (tensor.dim() - 1)) for tensor in train))
+    config = {**NEUTRAL, "optimizer": "SGD", "lr": 0.4, "batch_size": 32, "epochs": 3, "schedule": schedule}
     assert len(list(fit(model, config, many, seed=0))) == 3
     return used
 

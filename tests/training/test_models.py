@@ -1,6 +1,7 @@
 """Costs in closed form, and against torch's own counter; one contract over every model and shape of image."""
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from reprotune.training.models import MODELS, Normalise, build, meta_model
 MLP = {"model": "mlp", "layers": 2, "width_1": 20, "dropout_1": 0.1, "width_2": 30, "dropout_2": 0.2}
 MLP |= {"normalise": False}
 CNN = {"model": "cnn", "blocks": 2, "channels_1": 4, "dropout_1": 0.1, "channels_2": 6, "dropout_2": 0.2}
-CNN |= {"normalise": False, "kernel": 3, "pooling": "flatten"}
+CNN |= {"normalise": False, "kernel": 3, "pooling": "flatten", "batch_size": 64}
 SHAPE = (3, 12, 10)
 
 
@@ -76,7 +77,7 @@ def test_measuring_leaves_the_model_alone() -> None:
 def test_every_model_maps_images_to_logits(name: str, shape: Shape, pooling: str, normalise: bool) -> None:
     config = {"model": name, MODELS[name].layers: 2, "normalise": normalise, "kernel": 5, "pooling": pooling}
     config |= {f"{part}_{layer}": 5 for part in ("width", "channels") for layer in (1, 2)}
-    config |= {"dropout_1": 0.0, "dropout_2": 0.5}
+    config |= {"dropout_1": 0.0, "dropout_2": 0.5, "batch_size": 4}
     model, known = build(config, inputs(shape, 10)), inputs(shape, 10)
     logits = model(torch.rand(4, *shape))
     assert logits.shape == (4, 10)
@@ -107,7 +108,17 @@ def test_a_cnn_deeper_than_the_image_allows() -> None:
         build(config | {f"dropout_{i}": 0.0 for i in range(1, 5)}, inputs())
 
 
-def test_an_outline_costs_no_memory() -> None:
+def test_a_batch_norm_of_one_value_is_refused() -> None:
+    """A batch of one image that is one pixel: BatchNorm would end the training."""
+    for size, allowed in ((1, False), (2, True)):
+        with (
+            nullcontext() if allowed else pytest.raises(ValueError, match="batch_size = 1: BatchNorm needs two values")
+        ):
+            build(CNN | {"batch_size": size}, inputs((1, 4, 5)))
+    build(CNN | {"batch_size": 1}, inputs((1, 8, 8)))
+
+
+def test_a_meta_model_costs_no_memory() -> None:
     model = meta_model(MLP | {"width_1": 10**9}, inputs())
     assert all(parameter.is_meta for parameter in model.parameters())
     assert measure(model, SHAPE).macs == 360 * 10**9 + 10**9 * 30 + 30 * 7
