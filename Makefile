@@ -7,7 +7,7 @@ KILLS ?= 200
 SEED ?= 0
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
-.PHONY: help setup repro preset verify tracking test test-cluster soak bench audit ui
+.PHONY: help setup repro preset verify tracking test test-cluster test-processors soak bench audit ui
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -25,6 +25,7 @@ repro: setup  ## run the pipeline, or what a change made out of date, and sum up
 	@python -m json.tool .dvc/tmp/rwlock > /dev/null 2>&1 || rm -f .dvc/tmp/rwlock  # DVC, when killed, may tear its lock
 	dvc repro
 	@python -m stages.summary
+	@python -m stages.digest
 
 preset:  ## take presets/NAME.yaml as params.yaml; FORCE=1 overwrites changes that are not committed
 	@test -f "presets/$(NAME).yaml" || { echo "error: NAME = '$(NAME)': must be one of $(basename $(notdir $(wildcard presets/*.yaml)))" >&2; exit 2; }
@@ -43,6 +44,9 @@ test: setup  ## all tests, the linter and the type checker
 
 test-cluster: setup  ## the long tests of Dask, MLflow's server and DVC's remotes
 	python -m pytest -m cluster
+
+test-processors: setup  ## the same bits on other processors, under emulation: needs qemu-user
+	PYTHONPATH=.:tests python tests/processors.py
 
 soak: setup  ## kill the studies KILLS times at random, and see that nothing is lost
 	PYTHONPATH=.:tests python tests/soak.py --kills $(KILLS) --seed $(SEED)

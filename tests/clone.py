@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from conftest import ROOT, SPACE
+from conftest import ROOT, SPACE, committed
 from mlflow import MlflowClient
 from ruamel.yaml import YAML
 
@@ -28,6 +28,9 @@ class Clone:
             if (ROOT / name).exists():
                 (path / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(ROOT / name, path / name)
+        for name in files:  # what a user may have changed and run
+            if name == "params.yaml" or name.startswith("results/"):
+                (path / name).write_text(committed(name))
         self._shorten()
         self._git("init", "-q")
         self.commit("The project")

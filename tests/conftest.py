@@ -1,6 +1,7 @@
 """A small dataset and a small study that the tests share."""
 
 import shutil
+import subprocess
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, Future
 from pathlib import Path
@@ -8,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ruamel.yaml import YAML
 
-from reprotune import params
 from reprotune.data import datasets
 from reprotune.data.datasets import Dataset
 from reprotune.data.images import Arrays
@@ -20,6 +21,14 @@ from reprotune.search import journal, study
 from reprotune.search.spec import StudySpec
 
 ROOT = Path(__file__).parents[1]
+
+
+def committed(path: str) -> str:
+    """A file as git's HEAD has it, whatever a user has changed and run since."""
+    command = ["git", "show", f"HEAD:{path}"]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+
 LONGEST = ("test_end_to_end", "test_study")
 
 
@@ -94,7 +103,7 @@ SPACE: Mapping[str, Any] = {
 
 def make_params(**changes: Any) -> Params:
     """The project's params.yaml with a small search space; `single_objective__pruner="none"` changes one key."""
-    content = params.load(ROOT / "params.yaml").model_dump()
+    content = Params.model_validate(YAML(typ="safe").load(committed("params.yaml"))).model_dump()
     content["execution"]["window"] = 4
     for name in ("single_objective", "multi_objective"):
         content[name] |= {"search_space": SPACE, "n_trials": 12, "timeout": None}

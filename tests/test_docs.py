@@ -1,5 +1,6 @@
 """The documents name what is there, and say the same in both languages."""
 
+import json
 import re
 import subprocess
 import sys
@@ -7,10 +8,10 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, committed
+from ruamel.yaml import YAML
 
-from reprotune import params
-from reprotune.artifacts import read_json
+from reprotune.results import digest
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 WITH_PICTURE = ("README.md", "README.ko.md", "CONTRIBUTING.md", "docs/structure.md")
@@ -41,7 +42,7 @@ def test_each_target_is_named_with_its_plain_command() -> None:
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=IDS)
 def test_keys_exist(path: Path) -> None:
-    sections = params.load(ROOT / "params.yaml").model_dump()
+    sections = YAML(typ="safe").load(committed("params.yaml"))
     code = " ".join(re.findall(r"`[^`\n]+`", path.read_text(encoding="utf-8")))
     named = re.findall(r"[`\s](\w+)\.(?!json)(\w+)\b", code)
     assert not [(section, key) for section, key in named if section in sections and key not in sections[section]]
@@ -49,11 +50,11 @@ def test_keys_exist(path: Path) -> None:
 
 def test_numbers_are_those_of_the_committed_run() -> None:
     readme, tour = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/tour.md"))
-    scores = read_json(ROOT / "results/evaluation/metrics.json")
+    scores = json.loads(committed("results/evaluation/metrics.json"))
     for score in (scores[name]["test_accuracy"] for name in ("best", "default")):
         for text in (readme, tour):
             assert f"{score['mean']:.4f} ± {score['std']:.4f}" in text
-    study = read_json(ROOT / "results/single_objective/metrics.json")
+    study = json.loads(committed("results/single_objective/metrics.json"))
     assert f"the best config had {study['best_accuracy']:.4f} on `valid`" in tour
     assert f"Of {study['trials']} trials {study['pruned']} were pruned" in tour
 
@@ -88,6 +89,14 @@ def test_the_readme_shows_dvcs_picture_of_the_stages() -> None:
     command = [sys.executable, "-m", "dvc", "dag", "--mermaid"]
     shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert block(ROOT / "README.md", "flowchart TD") == shown.strip().splitlines()
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.ko.md"])
+def test_the_digest_is_that_of_the_commit(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    found = digest.of_commit()
+    assert found is not None
+    assert f"results {found[:12]}: the bytes of this commit" in (ROOT / name).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("path", TRANSLATED, ids=lambda path: path.stem)

@@ -13,14 +13,14 @@ from ruamel.yaml import YAML
 # do not import each other.
 ROOMS: tuple[dict[str, str], ...] = (
     {"ground": "psutil pydantic pydantic_core ruamel"},
-    {"arithmetic": "numpy torch"},
+    {"arithmetic": "numpy scipy torch"},
     {"data": "PIL mlxtend numpy pydantic sklearn torch torchvision"},
     {
         "training": "annotated_types pydantic safetensors thop torch",
         "execution": "dask distributed filelock joblib tlz",
     },
     {"search": "filelock numpy optuna pydantic torch"},
-    {"results": "optuna"},
+    {"results": "optuna ruamel"},
     {"tracking": "filelock mlflow optuna_integration sqlalchemy", "figures": "PIL matplotlib numpy optuna"},
     {"pipeline": "jinja2 markupsafe rich torch"},
 )

@@ -2,20 +2,28 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT, make_params
+from conftest import committed, make_params
 from ruamel.yaml import YAML
 
 from reprotune import params
 from reprotune.errors import UserError
+from reprotune.params import Params
 from reprotune.search import space
 from reprotune.search import spec as specs
 
-TEXT = (ROOT / "params.yaml").read_text()
+TEXT = committed("params.yaml")
 LR = "search_space.lr"
 
 
-def test_the_projects_params_are_accepted() -> None:
-    specs.check_params(params.load(ROOT / "params.yaml"))
+@pytest.fixture
+def project(tmp_path: Path) -> Params:
+    """The project's own."""
+    (tmp_path / "project.yaml").write_text(TEXT)
+    return params.load(tmp_path / "project.yaml")
+
+
+def test_the_projects_params_are_accepted(project: Params) -> None:
+    specs.check_params(project)
 
 
 # key, the value that replaces it, and what the one line must say of it
@@ -143,13 +151,13 @@ def test_a_file_that_is_no_params_file(tmp_path: Path, text: str, line: str) -> 
     assert "\n" not in str(refused.value)
 
 
-def test_anchors_mean_what_they_say(tmp_path: Path) -> None:
+def test_anchors_mean_what_they_say(tmp_path: Path, project: Params) -> None:
     lines = TEXT.splitlines()
     start = [number for number, line in enumerate(lines) if line == "  search_space:"]
     lines[start[0]] = "  search_space: &space"
     again = [*lines[: start[1]], "  search_space: *space", *lines[lines.index("evaluate:") - 1 :]]
     (tmp_path / "params.yaml").write_text("\n".join(again))
-    assert params.load(tmp_path / "params.yaml") == params.load(ROOT / "params.yaml")
+    assert params.load(tmp_path / "params.yaml") == project
 
 
 def test_a_folder_is_no_params_file(tmp_path: Path) -> None:

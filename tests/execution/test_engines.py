@@ -19,8 +19,8 @@ from reprotune.search import spec as specs
 
 
 def test_auto_is_the_cores_that_the_process_may_use() -> None:
-    code = "from reprotune.execution.engines import workers; from reprotune.params import load; "
-    code += "print(workers(load().execution))"
+    code = "from reprotune.execution.engines import workers; from reprotune.params import Execution; "
+    code += f"print(workers(Execution.model_validate({make_execution(workers='auto').model_dump()})))"
     cores = sorted(os.sched_getaffinity(0))
     for allowed in (cores[:1], cores):
         command = [sys.executable, "-c", f"import os; os.sched_setaffinity(0, {allowed}); {code}"]

@@ -1,0 +1,50 @@
+"""The digest is of the files themselves, by DVC's own sums."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+from reprotune.errors import UserError
+from reprotune.results import digest
+
+
+@pytest.fixture
+def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A commit whose dvc.lock was written by DVC itself, and the files that it lists."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "results/figures/below").mkdir(parents=True)
+    (tmp_path / "results/a.csv").write_text("hello")
+    (tmp_path / "results/figures/ü.svg").write_text("two")
+    (tmp_path / "results/figures/below/b.svg").write_text("three")
+    (tmp_path / "dvc.yaml").write_text("stages: {one: {cmd: 'true', outs: [results/a.csv, results/figures]}}")
+    for command in (["git", "init", "-q"], ["dvc", "init", "-q"], ["dvc", "commit", "-q", "-f"], ["git", "add", "-A"]):
+        subprocess.run(command, check=True, capture_output=True)
+    identity = ("-c", "user.name=test", "-c", "user.email=test@example.org")
+    subprocess.run(["git", *identity, "commit", "-q", "-m", "results"], check=True)
+    return tmp_path
+
+
+def test_the_files_of_a_commit_have_its_digest(clone: Path) -> None:
+    committed = digest.of_commit()
+    assert committed == digest.of_files()
+    (clone / "results/figures/below/b.svg").write_text("four")
+    assert digest.of_files() != committed
+    (clone / "results/figures/below/b.svg").write_text("three")
+    (clone / "results/a.csv").write_text("hello!")
+    assert digest.of_files() != committed == digest.of_commit()
+    (clone / "results/a.csv").unlink()
+    with pytest.raises(OSError, match=r"results/a\.csv"):
+        digest.of_files()
+
+
+def test_without_git_or_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert digest.of_commit() is None
+    with pytest.raises(UserError, match=r"^dvc.lock: is not there; `dvc repro` makes it$"):
+        digest.of_files()
+    shutil.copy(ROOT / "dvc.lock", tmp_path)
+    with pytest.raises(OSError, match="results/"):
+        digest.of_files()
