@@ -208,6 +208,14 @@ def test_a_gpu_repeats_its_bits(dataset: StoredDataset, config: Mapping[str, Any
     assert curves[0] == curves[1]
 
 
+def test_a_net_that_ends_in_one_pixel_has_no_batch_of_one(dataset: StoredDataset) -> None:
+    """One example more than whole batches: alone, BatchNorm would refuse it."""
+    config = {**CNN, "blocks": 3, "channels_3": 4, "dropout_3": 0.1, "optimizer": "Adam", "lr": 0.01, "epochs": 1}
+    train, valid = (Split(*(tensor[:65] for tensor in dataset.load(split))) for split in ("train", "valid"))
+    (point,) = learning_curve(new_model(config, dataset.inputs, 0), config, train, valid, 0)
+    assert math.isfinite(point.train_loss)
+
+
 def test_divergence_is_an_error(dataset: StoredDataset) -> None:
     config = CONFIG | {"optimizer": "SGD", "lr": 1e30}
     model = new_model(config, dataset.inputs, 0)
