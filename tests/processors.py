@@ -94,15 +94,14 @@ def run(folder: Path, quick: bool) -> None:
     with TemporaryDirectory() as scratch:
         os.chdir(scratch)
         lines = [*trained(folder, quick), *searched(folder, quick)]
-    if path := os.environ.get("LINES"):
-        Path(path).write_text("\n".join(lines), encoding="utf-8")
     print(hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12], kernels.digest(), len(lines))
 
 
 def digest(folder: Path, quick: bool, processor: str) -> str:
     """What `run` prints on a processor; on the one at hand if it has no name."""
     command = [sys.executable, __file__, "--run", str(folder), *(["--quick"] if quick else [])]
-    environment = dict(os.environ)
+    here = Path(__file__).resolve().parent
+    environment = os.environ | {"PYTHONPATH": f"{here.parent}{os.pathsep}{here}"}
     if processor:
         command = [QEMU, "-cpu", processor, *command]
         environment |= {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**30)}

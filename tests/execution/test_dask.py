@@ -69,7 +69,7 @@ def changed(folder: Path, module: str) -> Path:
 
 UNFIT = {
     "code": r"differs from its coordinator \(reprotune/pipeline/verify.py: [0-9a-f]{12}, not [0-9a-f]{12}\)",
-    "libraries": r"differs from its coordinator \(MKL_CBWR: COMPATIBLE, not AVX2; kernels: .*\)",
+    "libraries": r"differs from its coordinator \(MKL_CBWR: COMPATIBLE, not AVX2\)",
     "threads": r"has 2 threads; start it with --nthreads 1",
     "no code": r"cannot load this reprotune \(No module named 'reprotune'\); start it where it can",
     "older code": r"cannot load this reprotune \(module '.*dask_worker' has no .*\); start it where it can",
