@@ -129,6 +129,23 @@ class InlineExecutor(Executor):
         return future
 
 
+class Killed(BaseException):
+    pass
+
+
+class Dying(InlineExecutor):
+    """Kills the coordinator at its n-th submission."""
+
+    def __init__(self, after: int) -> None:
+        self._left = after
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> "Future[Any]":
+        self._left -= 1
+        if self._left < 0:
+            raise Killed
+        return super().submit(fn, *args, **kwargs)
+
+
 @pytest.fixture(scope="session")
 def pools() -> Iterator[Mapping[int, Executor]]:
     """Number of workers → executor."""

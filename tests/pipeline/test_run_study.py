@@ -4,24 +4,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import InlineExecutor, facts, make_params, run
+from conftest import Dying, InlineExecutor, Killed, facts, make_params, run
 
 from reprotune.data.stored import StoredDataset
 from reprotune.pipeline.run_study import run_study
 from reprotune.search import journal, study
 from reprotune.search import spec as specs
-
-
-class Stopped(InlineExecutor):
-    """Does the first tasks, and is then interrupted."""
-
-    left = 5
-
-    def submit(self, fn: object, /, *args: object, **kwargs: object) -> object:  # type: ignore[override]
-        self.left -= 1
-        if self.left < 0:
-            raise KeyboardInterrupt
-        return super().submit(fn, *args, **kwargs)
 
 
 def test_an_unfinished_study_of_older_code_is_not_continued(
@@ -32,8 +20,8 @@ def test_an_unfinished_study_of_older_code_is_not_continued(
     older = replace(declared)
     with monkeypatch.context() as patch:
         patch.setattr(specs, "made_by", lambda device: "older code")
-        with pytest.raises(KeyboardInterrupt):
-            run(older, repository, Stopped())
+        with pytest.raises(Killed):
+            run(older, repository, Dying(5))
     assert older.journal != declared.journal
     before = older.journal.read_bytes()
     run_study(declared, params, InlineExecutor(), anew=False)

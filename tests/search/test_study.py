@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import InlineExecutor, facts, make_params, run
+from conftest import Dying, InlineExecutor, Killed, facts, make_params, run
 from optuna.trial import TrialState
 from tasks import failing, hangs_once, killed_if_wide
 
@@ -61,23 +61,6 @@ class Lazy(Future[Any]):
     def result(self, timeout: float | None = None) -> Any:
         self._executor.finish_all()
         return super().result(timeout)
-
-
-class Killed(BaseException):
-    pass
-
-
-class Dying(InlineExecutor):
-    """Kills the coordinator at its n-th submission."""
-
-    def __init__(self, after: int) -> None:
-        self._left = after
-
-    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
-        self._left -= 1
-        if self._left < 0:
-            raise Killed
-        return super().submit(fn, *args, **kwargs)
 
 
 @pytest.mark.parametrize(("name", "sampler", "pruner"), CONTRACT)
