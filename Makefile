@@ -7,7 +7,7 @@ KILLS ?= 200
 SEED ?= 0
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
-.PHONY: help setup repro preset verify tracking test test-cluster test-processors soak bench audit ui
+.PHONY: help setup repro preset verify retry tracking test test-cluster test-processors soak bench audit ui
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -34,6 +34,10 @@ preset:  ## take presets/NAME.yaml as params.yaml; FORCE=1 overwrites changes th
 
 verify: setup  ## train recorded trials again (all: make verify ARGS=--all), and compare them bit for bit
 	python -m stages.verify $(ARGS)
+
+retry: setup  ## train again what failed for want of memory, a file, a worker or time, and what was proposed after it
+	for study in $$(python -m stages.retry); do dvc repro --force --single-item $$study; done
+	dvc repro
 
 tracking: setup  ## write what MLflow lacks, from the journals or else from results/
 	python -m stages.tracking

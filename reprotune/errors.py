@@ -9,6 +9,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 PARAMS = Path("params.yaml")
+# As PyTorch words it: its allocators', cuBLAS's and cuDNN's.
+_MEMORY = re.compile("out of memory|not enough memory|can't allocate memory|ALLOC_FAILED")
 
 
 class UserError(Exception):
@@ -20,6 +22,13 @@ class ParamsError(UserError):
 
     def __init__(self, key: str, value: Any, allowed: str) -> None:
         super().__init__(f"{PARAMS}: {key} = {value!r}: {allowed}")
+
+
+def is_shortage(error: BaseException) -> bool:
+    """Whether it may pass: too little memory, on the GPU too, or a file that cannot be read."""
+    if isinstance(error, RuntimeError):
+        return bool(_MEMORY.search(str(error)))
+    return isinstance(error, MemoryError | OSError) and not isinstance(error, TimeoutError)
 
 
 def one_line(told: object) -> str:

@@ -61,7 +61,7 @@ class StoredDataset:
         path = folder / DESCRIPTION
         try:
             description = Description.model_validate_json(path.read_bytes())
-        except OSError:
+        except FileNotFoundError:
             raise UserError(f"{folder}: holds no dataset; `dvc repro download` makes it") from None
         except ValidationError as error:
             first = error.errors()[0]
@@ -130,5 +130,5 @@ def open_dataset(folder: Path, digest: str) -> StoredDataset:
     """The dataset of a task, opened once a worker; another dataset in the same folder is another entry."""
     dataset = StoredDataset(_relocated.get(digest, folder))
     if dataset.digest != digest:
-        raise RuntimeError(f"{folder}: holds dataset {dataset.digest[:12]}, not {digest[:12]}")
+        raise UserError(f"{folder}: holds dataset {dataset.digest[:12]} by now, not {digest[:12]}; run this again")
     return dataset

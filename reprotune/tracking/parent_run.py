@@ -150,7 +150,8 @@ def _begun(experiment: str, identity: str, params: Mapping[str, Any]) -> ParentR
     run = run or client.create_run(experiment_id, run_name=f"{experiment} {key}", tags=tags)
     # Not `mlflow.start_run`: while a run is active, MLflow does not tell which one Optuna's callback made.
     client.update_run(run.info.run_id, status="RUNNING")
-    client.log_batch(run.info.run_id, params=[Param(key, str(value)) for key, value in _flat(params)])
+    new = {key: value for key, value in _flat(params) if key not in run.data.params}  # MLflow refuses to change one
+    client.log_batch(run.info.run_id, params=[Param(key, str(value)) for key, value in new.items()])
     return ParentRun(client, run)
 
 

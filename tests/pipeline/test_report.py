@@ -43,8 +43,8 @@ PARAMS = make_params(evaluate__seeds=2, training__epochs=2)
 
 @pytest.fixture
 def source(dataset: StoredDataset, repository: Path) -> str:
-    run_study(specs.from_params(PARAMS, "single_objective", dataset), PARAMS, InlineExecutor(), anew=False)
-    run_study(read.read_studies(PARAMS, dataset)[1], PARAMS, InlineExecutor(), anew=False)
+    run_study(specs.from_params(PARAMS, "single_objective", dataset), InlineExecutor(), anew=False)
+    run_study(read.read_studies(PARAMS, dataset)[1], InlineExecutor(), anew=False)
     configs = evaluation.winners(PARAMS)
     scores = evaluation.test_scores(evaluation.trained(configs, dataset, PARAMS, InlineExecutor(), anew=False))
     summary = evaluation.summarize(configs, scores, dataset)
