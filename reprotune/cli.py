@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 
+from reprotune import inputs
 from reprotune.errors import UserError
 
 _GRACE = 10  # seconds
@@ -27,12 +28,18 @@ def run(main: Callable[[], None]) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts in the background ignores it
         if "DVC_STAGE" in os.environ:
             threading.Thread(target=_end_with, args=(_dvc(),), daemon=True).start()
-        main()
+        with inputs.unchanged(_stage()):
+            main()
     except (UserError, OSError) as error:
         sys.exit(_refuse(_missing(error) or str(error), 2))
     except KeyboardInterrupt as stop:
         code = 143 if isinstance(stop, _Terminated) else 130
         sys.exit(_refuse("stopped; `dvc repro` goes on from here", code))
+
+
+def _stage() -> str:
+    """Its name in dvc.yaml, if this process is `python -m stages.NAME`."""
+    return getattr(sys.modules["__main__"].__spec__, "name", "").removeprefix("stages.")
 
 
 def _terminate(*_: object) -> None:
