@@ -80,6 +80,7 @@ def _log_whole(parent: ParentRun, spec: StudySpec, trials: list[Trial], metrics:
     parent.log_series(best_so_far.series(spec, trials), trials)
     parent.log_metrics({name: value for name, value in metrics.items() if isinstance(value, int | float)})
     parent.log_tags({"n_trials": spec.n_trials, "timeout": spec.timeout, "stopped_by": metrics["stopped_by"]})
+    parent.log_tags({"dataset": spec.dataset.name})
     parent.log_tags({NOTE: description.of_study(spec, trials)})
     parent.log_files((path, None) for path in sorted(spec.folder.glob("[!.]*.*")))  # the stage `report` adds figures
     parent.log_files((spec.dataset.folder / name, "dataset") for name in (stored.DESCRIPTION, stored.CLASS_BALANCE))
@@ -100,7 +101,7 @@ def _determining(spec: StudySpec) -> dict[str, Any]:
     }
     return {
         "seed": spec.seed,
-        "data": {"dataset": spec.dataset.name, "digest": spec.dataset.digest},
+        "dataset": spec.dataset.digest,
         "device": spec.device,
         "window": spec.window,
         "sampler": spec.sampler,
