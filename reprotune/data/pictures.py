@@ -42,14 +42,14 @@ def load(path: Path) -> Picture:
 
     if not path.is_file():
         raise Unreadable("no file")  # to open a pipe is to wait for ever
+    if not path.stat().st_size:
+        raise Unreadable("empty")
     try:
         with warnings.catch_warnings(action="ignore"), Image.open(path, formats=FORMATS) as opened:
-            if 0 in opened.size:
-                raise Unreadable("no pixels")
             deep = opened.mode.startswith(("I", "F")) or ";16" in str(opened.tile)
             return Picture(_upright(opened), deep, _several(opened))
     except UnidentifiedImageError:
-        raise Unreadable(f"no {', '.join(FORMATS[:-1])} or {FORMATS[-1]}") from None
+        raise Unreadable(f"no {', '.join(FORMATS[:-1])} or {FORMATS[-1]}, or without pixels") from None
     except Exception as error:  # Pillow's readers raise whatever a broken file makes them trip over
         raise Unreadable(one_line(error) or type(error).__name__) from None
 
