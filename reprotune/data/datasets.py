@@ -105,7 +105,7 @@ def _own(
         f"{own.copies} are copies of another, pixel for pixel: they are in its split": own.copies,
         f"{own.left_out} are left out, as copies of them are in test, or in valid": own.left_out,
         f"{own.two_labels} are under several classes: {named([' = '.join(paths) for paths in twins.values()])}": twins,
-        f"{own.groups} groups: each is in one split": own.groups,
+        f"groups: {own.groups}, each in one split": own.groups,
     }
     for line in (line for line, counted in lines.items() if counted):
         print(f"{found.root}: {line}")

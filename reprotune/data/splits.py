@@ -73,26 +73,32 @@ def share_out(
     """Each unit whole in one split, and the classes as near to these shares as that allows. unit: int64, (N,).
 
     The large ones first, each to the split that lacks most of its classes; the last ones of a class are for the splits
-    that have none of it. Raises UserError for a class of too few units.
+    that have none of it. Raises UserError if a split has none of a class.
     """
     rng = np.random.default_rng(seed)
     members = _members(unit, rng)
-    main = [int(np.bincount(part.labels[rows]).argmax()) for rows in members]  # the class that most of a unit is of
-    left = np.bincount(main, minlength=len(classes))
-    _check_enough(left, shares, classes)
-    wanted = np.outer(list(shares.values()), np.bincount(part.labels, minlength=len(classes)))
+    contents = [np.unique_counts(part.labels[rows]) for rows in members]
+    having = np.bincount(np.concatenate([labels for labels, _ in contents]))  # units that a class is in
+    left = having.copy()
+    wanted = np.outer(list(shares.values()), np.bincount(part.labels))
     lacking = wanted.copy()
     none_yet = np.full(wanted.shape, True)
     split_of = np.empty(len(unit), dtype=np.int64)
-    for rows, label in zip(members, main, strict=True):
-        labels, counts = np.unique_counts(part.labels[rows])
+    for rows, (labels, counts) in zip(members, contents, strict=True):
         lack = ((lacking[:, labels] - counts) / wanted[:, labels]) @ counts
-        if left[label] <= none_yet[:, label].sum():
-            lack[~none_yet[:, label]] = -np.inf
+        last = labels[left[labels] <= none_yet[:, labels].sum(axis=0)]
+        if none_yet[:, last].any():
+            lack[~none_yet[:, last].any(axis=1)] = -np.inf
         split = split_of[rows] = lack.argmax()
         lacking[split, labels] -= counts
         none_yet[split, labels] = False
-        left[label] -= 1
+        left[labels] -= 1
+    for name, count, absent in zip(classes, having, none_yet.T, strict=True):
+        if absent.any():
+            raise UserError(
+                f"class {name}: is in {count} of the groups of pictures that stay together (data.images.group, and "
+                f"copies), too few for {', '.join(shares)}, each of which needs one"
+            )
     return {name: part.take(rng.permutation(np.flatnonzero(split_of == i))) for i, name in enumerate(shares)}
 
 
@@ -101,15 +107,6 @@ def _members(unit: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
     rows = np.argsort(unit, kind="stable")
     members = np.split(rows, np.flatnonzero(np.diff(unit[rows])) + 1)
     return sorted((members[i] for i in rng.permutation(len(members))), key=len, reverse=True)
-
-
-def _check_enough(left: np.ndarray, shares: Mapping[SplitName, float], classes: Sequence[str]) -> None:
-    for name, count in zip(classes, left, strict=True):
-        if count < len(shares):
-            raise UserError(
-                f"class {name}: most of {count} groups of pictures that stay together (data.images.group, and copies) "
-                f"are of it; it needs {len(shares)} or more, one for each of {', '.join(shares)}"
-            )
 
 
 def mean_and_std(channel: np.ndarray) -> tuple[float, float]:
