@@ -80,7 +80,8 @@ def check_counts(found: Found, kept: np.ndarray) -> None:
     least = 1 if len(np.unique(found.splits)) == len(SPLITS) else LEAST
     for name, count in zip(found.classes, counts, strict=True):
         if count < least:
-            where = f"{found.root / name}: holds" if not found.splits.any() else f"{found.root}: train has of {name}"
+            own = found.splits.any()
+            where = f"{found.root}: train has of {named([name])}" if own else f"{named([found.root / name])}: holds"
             raise UserError(f"{where} {count} images; each class needs {least} or more")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 import numpy as np
 
 from reprotune.data.images import Part, SplitName, slices
-from reprotune.errors import ParamsError, UserError
+from reprotune.errors import ParamsError, UserError, named
 
 
 def hold_out(part: Part, count: int, seed: int) -> tuple[Part, Part]:
@@ -96,7 +96,7 @@ def share_out(
     for name, count, absent in zip(classes, having, none_yet.T, strict=True):
         if absent.any():
             raise UserError(
-                f"class {name}: is in {count} of the groups of pictures that stay together (data.images.group, and "
+                f"class {named([name])}: is in {count} of the groups of pictures that stay together (data.images.group, and "
                 f"copies), too few for {', '.join(shares)}, each of which needs one"
             )
     return {name: part.take(rng.permutation(np.flatnonzero(split_of == i))) for i, name in enumerate(shares)}
