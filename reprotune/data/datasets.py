@@ -62,7 +62,7 @@ class OwnImages:
         given = {
             name: everything.take(np.flatnonzero(kept & (found.splits == number)))
             for number, name in enumerate(SPLITS)
-            if number in found.splits
+            if number in found.splits[kept]
         }
         rest = given.pop("train")
         shares = {name: share for name, share in self.held_out.items() if name not in given}

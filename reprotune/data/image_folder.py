@@ -23,18 +23,7 @@ _SPLITS: dict[str, SplitName] = {"train": "train", "training": "train", "test": 
 _SPLITS |= dict.fromkeys(("val", "valid", "validation"), "valid")
 _PROGRAMS = {"@eadir", "@recycle", "#recycle", "#snapshot", "$recycle.bin", "__macosx", "recycler", "lost+found"}
 _PROGRAMS |= {"system volume information", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "pax_global_header"}
-_BESIDE = (
-    ".7z",
-    ".aae",
-    ".gz",
-    ".ini",
-    ".lnk",
-    ".rar",
-    ".tar",
-    ".tgz",
-    ".xmp",
-    ".zip",
-)  # archives, and notes on pictures
+_BESIDE = {".7z", ".gz", ".rar", ".tar", ".tgz", ".zip", ".aae", ".ini", ".lnk", ".xmp"}  # archives, and notes
 
 
 class Found(NamedTuple):
@@ -59,14 +48,16 @@ def find(images: Images) -> Found:
         folders = [(split, root / top / name) for top, split in splits.items() for name in _folders(root / top, passed)]
     classes = sorted({folder.name for _, folder in folders})
     if len(classes) < 2:
-        must = f"must hold 2 classes or more, not {len(classes)}{_in_a_copy(root)}"
+        only = f" ({named(classes)})" if classes else _in_a_copy(root)
+        must = f"must hold 2 classes or more, not {len(classes)}{only}"
         raise ParamsError("data.images.folder", images.folder, must)
-    rows = [(path, folder.name, split) for split, folder in folders for path in _files(folder, passed)]
+    number = {name: i for i, name in enumerate(classes)}
+    rows = [(path, number[folder.name], split) for split, folder in folders for path in _files(folder, passed)]
     found = Found(
         root,
         tuple(classes),
         tuple(path.relative_to(root).as_posix() for path, *_ in rows),
-        np.array([classes.index(name) for _, name, _ in rows], dtype=np.int64),
+        np.array([label for _, label, _ in rows], dtype=np.int64),
         np.array([SPLITS.index(split) for *_, split in rows], dtype=np.int64),
         tuple(passed),
     )
@@ -77,12 +68,13 @@ def find(images: Images) -> Found:
 def check_counts(found: Found, kept: np.ndarray) -> None:
     """Raises UserError for a class of too few images to train. kept: bool, (N,)."""
     counts = np.bincount(found.labels[kept & (found.splits == 0)], minlength=len(found.classes))
-    least = 1 if len(np.unique(found.splits)) == len(SPLITS) else LEAST
+    least = 1 if len(np.unique(found.splits[kept])) == len(SPLITS) else LEAST
     for name, count in zip(found.classes, counts, strict=True):
         if count < least:
             own = found.splits.any()
             where = f"{found.root}: train has of {named([name])}" if own else f"{named([found.root / name])}: holds"
-            raise UserError(f"{where} {count} images; each class needs {least} or more")
+            besides = "" if kept.all() else " besides copies of later splits"
+            raise UserError(f"{where} {count} images{besides}; each class needs {least} or more")
 
 
 def groups(found: Found, images: Images) -> np.ndarray | None:
@@ -94,7 +86,7 @@ def groups(found: Found, images: Images) -> np.ndarray | None:
     if without:
         must = f"must match the path of every picture, not only of some: {named(without)}"
         raise ParamsError("data.images.group", images.group, must)
-    keys = [(match.groups()[0:1] or (None,))[0] or match[0] for match in matches if match]
+    keys = [match[min(match.re.groups, 1)] or match[0] for match in matches if match]
     group = numbered(keys)
     torn = sorted({keys[row] for row in np.flatnonzero(differ(group, found.splits))})
     if torn:
@@ -115,7 +107,7 @@ def told(found: Found, images: Images, held_out: Mapping[SplitName, float]) -> s
     if len(own) > 1:
         lines.append(f"split as its folders are: {', '.join(own)}")
     if shares:
-        lines.append(f"held out of train: {', '.join(shares)}")
+        lines.append(f"held out: {', '.join(shares)}")
     for why in dict.fromkeys(why for why, _ in found.passed_over):
         names = [name for reason, name in found.passed_over if reason == why]
         lines.append(f"passed over, {why}: {len(names)} ({named(list(dict.fromkeys(names)))})")
@@ -138,12 +130,10 @@ def check_names(images: Images) -> Path:
 
 
 def _in_a_copy(root: Path) -> str:
-    copied = not root.is_absolute() and Path(os.environ.get("DVC_ROOT", ".")).resolve() != Path.cwd()
-    return (
-        "; an experiment runs in a copy, without what git ignores: give an absolute path, or `dvc add` the folder"
-        if (copied)
-        else ""
-    )
+    """What to do if the folder was left behind."""
+    if root.is_absolute() or Path(os.environ.get("DVC_ROOT", ".")).resolve() == Path.cwd():
+        return ""
+    return "; an experiment runs in a copy, without what git ignores: give an absolute path, or `dvc add` the folder"
 
 
 def _own_splits(images: Images, tops: Sequence[str]) -> dict[str, SplitName]:
@@ -200,6 +190,6 @@ def _passed_over(entry: os.DirEntry[str]) -> str | None:
     if entry.name.startswith("."):
         return "hidden"
     name = entry.name.casefold()
-    if name in _PROGRAMS or (name.endswith(_BESIDE) and not entry.is_dir()):
+    if name in _PROGRAMS or (Path(name).suffix in _BESIDE and not entry.is_dir()):
         return "left by programs"
     return None

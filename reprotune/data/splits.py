@@ -96,8 +96,8 @@ def share_out(
     for name, count, absent in zip(classes, having, none_yet.T, strict=True):
         if absent.any():
             raise UserError(
-                f"class {named([name])}: is in {count} of the groups of pictures that stay together (data.images.group, and "
-                f"copies), too few for {', '.join(shares)}, each of which needs one"
+                f"class {named([name])}: is in {count} of the groups of pictures that stay together "
+                f"(data.images.group, and copies), too few for {', '.join(shares)}, each of which needs one"
             )
     return {name: part.take(rng.permutation(np.flatnonzero(split_of == i))) for i, name in enumerate(shares)}
 

@@ -122,7 +122,7 @@ def test_what_is_taken_is_told_before_it_is_read(
     assert capsys.readouterr().out.splitlines() == [
         f"{folder}: 40 images: cat 20, dog 20",
         f"{folder}: 1 MB of disk, and twice that while it is made",
-        f"{folder}: held out of train: 15% test, 15% valid",
+        f"{folder}: held out: 15% test, 15% valid",
         f"{folder}: passed over, outside of the class folders: 1 (README.txt)",
         f"{folder}: passed over, hidden: 1 (.DS_Store)",
     ]
@@ -183,7 +183,7 @@ def test_a_test_set_without_classes_is_passed_over(tmp_path: Path) -> None:
     fill(tmp_path / "own", {"train/cat": 20, "train/dog": 20, "test": 5})
     found = image_folder.find(images(tmp_path / "own"))
     assert len(found.paths) == 40
-    assert "held out of train: 15% test" in image_folder.told(found, images(tmp_path / "own"), {"test": 0.15})
+    assert "held out: 15% test" in image_folder.told(found, images(tmp_path / "own"), {"test": 0.15})
     assert "passed over, outside of the class folders: 5" in image_folder.told(found, images(tmp_path / "own"), {})
 
 
@@ -249,6 +249,19 @@ def test_in_a_copy_of_the_repository_the_way_out_is_told(tmp_path: Path, monkeyp
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     with pytest.raises(UserError, match=r"an experiment runs in a copy, .*: give an absolute path, or `dvc add`"):
         image_folder.find(images(Path("images")))
+
+
+def test_how_pictures_were_read_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Image.fromarray(np.full((8, 8), 4000, dtype=np.uint16)).save(folder / "dog/deep.png")
+    frames = [Image.new("L", (8, 8), grey) for grey in (77, 200)]
+    frames[0].save(folder / "cat/frames.gif", save_all=True, append_images=frames[1:])
+    dataset = stored(folder)
+    out = capsys.readouterr().out
+    assert f"{folder}: 1 have several frames or pages: the first is taken" in out
+    assert f"{folder}: 1 have more than 8 bits: 0 is black, 4095 white (data.images.range)" in out
+    assert dataset.own is not None
+    assert dataset.own.range == (0, 4095)
+    assert any((image == 77).all() for split in SPLITS for image in dataset.arrays(split).images)
 
 
 def test_bad_files_are_named(folder: Path) -> None:
