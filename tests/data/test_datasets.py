@@ -1,7 +1,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +28,8 @@ def _read_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         shipped = datasets.DATASETS["mnist_5k"]
         assert isinstance(shipped, Dataset)
-        patch.setitem(datasets.DATASETS, "mnist_5k", replace(shipped, fetch=cache(shipped.fetch)))
+        read = cache(partial(shipped.fetch, data()))
+        patch.setitem(datasets.DATASETS, "mnist_5k", replace(shipped, fetch=lambda _: read()))
         yield
 
 
