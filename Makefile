@@ -23,6 +23,7 @@ $(VENV)/installed: requirements.txt
 
 repro: setup  ## run the pipeline, or what a change made out of date, and sum up what it found
 	@python -m json.tool .dvc/tmp/rwlock > /dev/null 2>&1 || rm -f .dvc/tmp/rwlock  # DVC, when killed, may tear its lock
+	@python -m stages.download --check
 	dvc repro
 	@python -m stages.summary
 	@python -m stages.digest

@@ -1,7 +1,8 @@
 """What a person can mend is a `UserError`, told in one line; anything else that is raised is a bug."""
 
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,13 @@ def is_shortage(error: BaseException) -> bool:
 def one_line(told: object) -> str:
     """What an error says, in one line, without the name and password that an address in it may hold."""
     return re.sub(r"(?<=://)[^/@\s]+@", "", " ".join(str(told).split()))[:500]
+
+
+def named(names: Sequence[object], most: int = 5) -> str:
+    """The first of them, for a line; what cannot be printed in it is escaped."""
+    shown = [os.fsencode(str(name)).decode("utf-8", "backslashreplace") for name in names[:most]]
+    shown = ["".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name) for name in shown]
+    return ", ".join(shown) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def first_error(error: ValidationError, content: Any, schema: type[BaseModel]) -> UserError:

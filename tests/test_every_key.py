@@ -37,6 +37,8 @@ OTHER: dict[str, Any] = {
     "data.images.folder": "elsewhere",
     "data.images.size": [9, 9],
     "data.images.mode": "rgb",
+    "data.images.range": [0, 4095],
+    "data.images.group": "a",
     "model.model": "cnn",
     "model.dropout": 0.3,
     "model.kernel": 1,
