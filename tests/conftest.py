@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 from ruamel.yaml import YAML
 
 from reprotune.data import datasets
@@ -21,6 +22,8 @@ from reprotune.search import journal, study
 from reprotune.search.spec import StudySpec
 
 ROOT = Path(__file__).parents[1]
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 def committed(path: str) -> str:
