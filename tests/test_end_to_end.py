@@ -62,7 +62,8 @@ def artifacts(clone: Clone, experiment: str) -> set[str]:
     client = MlflowClient(f"sqlite:///{clone.path / 'mlflow.db'}")
     found = client.get_experiment_by_name(experiment)
     assert found is not None
-    run, *_ = client.search_runs([found.experiment_id], "tags.key != ''", order_by=["attributes.start_time DESC"])
+    runs = client.search_runs([found.experiment_id], order_by=["attributes.start_time DESC"])
+    run = next(run for run in runs if "mlflow.parentRunId" not in run.data.tags)
     paths = client.list_artifacts(run.info.run_id)
     below = (file for path in paths if path.is_dir for file in client.list_artifacts(run.info.run_id, path.path))
     return {file.path for file in (*paths, *below) if not file.is_dir}
