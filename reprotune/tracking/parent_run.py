@@ -168,8 +168,9 @@ def add_files(experiment: str, identity: str, files: Files) -> None:
 
 
 def _log_files(client: "MlflowClient", run_id: str, files: Files) -> None:
-    for path, below in files:
-        client.log_artifact(run_id, str(path), below)
+    with store.usable(OSError):  # as a disk's errors are, and a server's
+        for path, below in files:
+            client.log_artifact(run_id, str(path), below)
 
 
 def _git_commit() -> str:
