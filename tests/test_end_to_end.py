@@ -185,3 +185,8 @@ def test_the_summary(clone: Clone) -> None:
     assert f"{best['mean']:.4f} ± {best['std']:.4f}" in printed
     assert f"{TRIALS} trials" in printed
     assert "mlflow ui" in printed
+
+
+def test_nothing_asked_for_a_network(clone: Clone) -> None:
+    """In all of the above, with DVC, the workers and MLflow."""
+    assert not clone.refused.exists(), clone.refused.read_text()

@@ -26,7 +26,7 @@ EXPERIMENTS = {
     "multi_objective": "Studies that also minimise a cost: a run each, and nested in it a run for each trial.",
     "evaluate": "The winners, trained again on train and valid, on test data; nested, a run for each of them.",
 }
-_SETTINGS = {
+SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",  # it reports its use to its makers
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # two lines a trial, amid the progress
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",  # 20 s without a server, not 250
@@ -40,7 +40,7 @@ class Unusable(UserError):
 
 def settle() -> None:
     """Set up MLflow before it is imported, here and in the processes that this one starts."""
-    for name, value in _SETTINGS.items():
+    for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     for noisy in ("mlflow", "alembic"):  # each migration of a new database
         logging.getLogger(noisy).setLevel(logging.WARNING)
