@@ -10,7 +10,7 @@ from reprotune.errors import UserError, one_line
 def main() -> None:
     from reprotune.tracking import store
 
-    with store.usable(UnicodeError):
+    with store.usable():
         address = store.prepared()
     if address.startswith("http"):
         raise UserError(f"MLFLOW_TRACKING_URI = {one_line(address)}: this server has a page of its own; open that")

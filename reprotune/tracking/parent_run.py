@@ -123,7 +123,7 @@ class ParentRun:
 @contextmanager
 def parent_run(experiment: str, identity: str, params: Mapping[str, Any]) -> Iterator[ParentRun]:
     """The run of this identity in the experiment: the one that is there goes on, else a new one is made."""
-    with store.usable(UnicodeError):  # of an address that is none
+    with store.usable(*store.MISTAKEN):
         parent = _begun(experiment, identity, params)
     status = "FAILED"
     try:
@@ -161,7 +161,7 @@ def _begun(experiment: str, identity: str, params: Mapping[str, Any]) -> ParentR
 
 def add_files(experiment: str, identity: str, files: Files) -> None:
     """Give files to the run of this identity, if the store has it."""
-    with store.usable(UnicodeError):
+    with store.usable(*store.MISTAKEN):
         client, experiment_id = store.experiment(experiment)
         if run := store.find(client, experiment_id, identity):
             _log_files(client, run.info.run_id, files)

@@ -31,6 +31,7 @@ SETTINGS = {
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # two lines a trial, amid the progress
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",  # 20 s without a server, not 250
 }
+MISTAKEN = (ImportError, ValueError)  # of an address whose driver is missing, or that is none
 _BATCH = 999  # metrics that MLflow takes at once, and a tag
 
 
@@ -50,15 +51,13 @@ def settle() -> None:
 def usable(*also: type[Exception]) -> Iterator[None]:
     """A store that fails is told in one line: before a trial was told, or where all that is done is to write to it."""
     settle()
-    import mlflow
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
         yield
     except (MlflowException, SQLAlchemyError, sqlite3.Error, *also) as error:
-        where = one_line(mlflow.get_tracking_uri())
-        raise Unusable(f"MLflow's store at {where} cannot be used: {one_line(error)}") from None
+        raise Unusable(f"MLflow's store at {one_line(_address())} cannot be used: {one_line(error)}") from None
 
 
 def _address() -> str:
@@ -86,9 +85,10 @@ def prepared() -> str:
     file = _file()
     if file is None:
         return _address()
-    database.prepare(file, EXPERIMENTS)
-    if not shared():
-        database.write_ahead(file)
+    with usable(OSError):
+        database.prepare(file, EXPERIMENTS)
+        if not shared():
+            database.write_ahead(file)
     return f"sqlite:///{file}"
 
 

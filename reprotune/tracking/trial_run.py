@@ -58,7 +58,7 @@ def write(client: "MlflowClient", parent: "Run", spec: "StudySpec", study: "Stud
 
 def curves(spec: "StudySpec", numbers: Sequence[int]) -> dict[int, list[Epoch]]:
     """Trial number → the learning curve that the store has, for those of `numbers` that it has."""
-    with store.usable(UnicodeError):
+    with store.usable(*store.MISTAKEN):
         client, experiment_id = store.experiment(spec.name)
         parent = store.find(client, experiment_id, spec.identity)
         nested = store.nested(client, experiment_id, parent.info.run_id) if parent else ()
