@@ -18,6 +18,9 @@ from reprotune.artifacts import file_digest
 TRIALS = 8
 
 
+ASKS = "import socket; socket.create_connection(('example.org', 80))"
+
+
 def offline(refused: Path) -> dict[str, str]:
     """A user's variables, on a machine without a network; what is asked of one nevertheless is told in `refused`.
 

@@ -10,7 +10,7 @@ from copy import copy
 from pathlib import Path
 
 import pytest
-from clone import TRIALS, Clone
+from clone import ASKS, TRIALS, Clone
 from mlflow import MlflowClient
 
 from reprotune.artifacts import read_csv, read_json, read_yaml
@@ -190,3 +190,5 @@ def test_the_summary(clone: Clone) -> None:
 def test_nothing_asked_for_a_network(clone: Clone) -> None:
     """In all of the above, with DVC, the workers and MLflow."""
     assert not clone.refused.exists(), clone.refused.read_text()
+    clone.run(sys.executable, "-c", ASKS, code=1)
+    assert clone.refused.exists()  # it would have been seen

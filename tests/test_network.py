@@ -6,9 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from clone import offline
+from clone import ASKS, offline
 from conftest import ROOT
 
+from reprotune.errors import UserError
 from reprotune.tracking import store
 from stages import ui
 
@@ -19,7 +20,6 @@ def run(code: str, refused: Path, **variables: str) -> "subprocess.CompletedProc
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
 
-ASKS = "import socket; socket.create_connection(('example.org', 80))"
 CHILD = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {ASKS!r}], check=True)"
 DATAGRAM = "import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'', ('192.0.2.1', 80))"
 
@@ -65,6 +65,12 @@ def test_the_page_that_make_ui_serves_reports_to_nobody(repository: Path, monkey
     assert environment["MLFLOW_BACKEND_STORE_URI"] == f"sqlite:///{repository / 'mlflow.db'}"
     monkeypatch.setattr(utils, "_IS_IN_CI_ENV_OR_TESTING", False)
     assert utils.is_telemetry_disabled()
+
+
+def test_make_ui_leaves_a_servers_page_to_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://somebody:secret@127.0.0.1:9")
+    with pytest.raises(UserError, match=r"^MLFLOW_TRACKING_URI = http://127.0.0.1:9: "):
+        ui.main()
 
 
 def test_dvc_reports_to_nobody() -> None:

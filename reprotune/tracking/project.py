@@ -20,9 +20,9 @@ def place() -> str:
 
 def mark() -> str:
     """Stays with the folder when that is moved or renamed; a copy has another, as the inode of its file is another."""
-    path = root() / "studies/.project"
-    path.parent.mkdir(exist_ok=True)
-    with FileLock(path.with_name(".project.lock")):
+    path = root() / ".dvc/tmp/reprotune"  # which git does not see
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_suffix(".lock")):
         path.touch()
         inode = str(path.stat().st_ino)
         found, _, owner = path.read_text(encoding="utf-8").partition(" ")

@@ -88,14 +88,14 @@ def test_a_copy_is_another_project_and_a_moved_one_the_same(tmp_path: Path, monk
 def test_a_mark_that_is_torn_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = at(tmp_path / "one", monkeypatch)
     project.mark()
-    (folder / "studies/.project").write_text("")
+    (folder / ".dvc/tmp/reprotune").write_text("")
     assert len(project.mark()) == 12
 
 
 def test_a_store_of_its_own_needs_no_mark(repository: Path) -> None:
     with parent_run("evaluate", "same", {}):
         pass
-    assert not (repository / "studies").exists()
+    assert not (repository / ".dvc").exists()
     (run,) = found(f"sqlite:///{repository / 'mlflow.db'}")
     assert "project" not in run.data.tags
 
