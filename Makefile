@@ -64,4 +64,4 @@ audit:  ## known vulnerabilities of the pinned dependencies, as the package inde
 	.venv-audit/bin/pip-audit --requirement requirements.txt --disable-pip --require-hashes --strict
 
 ui: setup  ## MLflow at http://127.0.0.1:5000
-	mlflow ui
+	python -m stages.ui

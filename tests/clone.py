@@ -18,11 +18,26 @@ from reprotune.artifacts import file_digest
 TRIALS = 8
 
 
+ASKS = "import socket; socket.create_connection(('example.org', 80))"
+
+
+def offline(refused: Path) -> dict[str, str]:
+    """A user's variables, on a machine without a network; what is asked of one nevertheless is told in `refused`.
+
+    Without those that other tests in this process may have set, and those that keep MLflow from reporting anyway.
+    """
+    dropped = ("CI", "DVC_ROOT", "GITHUB_ACTIONS", "PYTEST_CURRENT_TEST")
+    found = {key: value for key, value in os.environ.items() if not key.startswith(("MLFLOW_", *dropped))}
+    path = os.pathsep.join(filter(None, (str(ROOT / "tests/offline"), found.get("PYTHONPATH"))))
+    return found | {"PYTHONPATH": path, "REFUSED": str(refused)}
+
+
 class Clone:
     """The project's files in a git repository of their own, with short studies."""
 
     def __init__(self, path: Path, trials: int = TRIALS) -> None:
         self.path, self._trials = path, trials
+        self.refused = path / ".git/refused"  # where git does not see it
         files = self._git("-C", str(ROOT), "ls-files", "--cached", "--others", "--exclude-standard").splitlines()
         for name in files:
             if (ROOT / name).exists():
@@ -62,10 +77,8 @@ class Clone:
         yaml.dump(params, self.path / "params.yaml")
 
     def _environment(self, variables: Mapping[str, str]) -> dict[str, str]:
-        # Without those which other tests in this process may have set.
-        found = {key: value for key, value in os.environ.items() if key not in ("DVC_ROOT", "MLFLOW_TRACKING_URI")}
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        return {**found, "PATH": path, **variables}
+        return {**offline(self.refused), "PATH": path, **variables}
 
     def start(self, *command: str, variables: Mapping[str, str] = MappingProxyType({})) -> subprocess.Popen[str]:
         """With one pipe for all that it prints."""

@@ -10,7 +10,7 @@ from copy import copy
 from pathlib import Path
 
 import pytest
-from clone import TRIALS, Clone
+from clone import ASKS, TRIALS, Clone
 from mlflow import MlflowClient
 
 from reprotune.artifacts import read_csv, read_json, read_yaml
@@ -62,7 +62,8 @@ def artifacts(clone: Clone, experiment: str) -> set[str]:
     client = MlflowClient(f"sqlite:///{clone.path / 'mlflow.db'}")
     found = client.get_experiment_by_name(experiment)
     assert found is not None
-    run, *_ = client.search_runs([found.experiment_id], "tags.key != ''", order_by=["attributes.start_time DESC"])
+    runs = client.search_runs([found.experiment_id], order_by=["attributes.start_time DESC"])
+    run = next(run for run in runs if "mlflow.parentRunId" not in run.data.tags)
     paths = client.list_artifacts(run.info.run_id)
     below = (file for path in paths if path.is_dir for file in client.list_artifacts(run.info.run_id, path.path))
     return {file.path for file in (*paths, *below) if not file.is_dir}
@@ -184,3 +185,10 @@ def test_the_summary(clone: Clone) -> None:
     assert f"{best['mean']:.4f} ± {best['std']:.4f}" in printed
     assert f"{TRIALS} trials" in printed
     assert "mlflow ui" in printed
+
+
+def test_nothing_asked_for_a_network(clone: Clone) -> None:
+    """In all of the above, with DVC, the workers and MLflow."""
+    assert not clone.refused.exists(), clone.refused.read_text()
+    clone.run(sys.executable, "-c", ASKS, code=1)
+    assert clone.refused.exists()  # it would have been seen

@@ -15,7 +15,7 @@ from reprotune.search import journal, study
 from reprotune.search.spec import StudySpec
 from reprotune.search.study import Trial
 from reprotune.tracking import description
-from reprotune.tracking.parent_run import NOTE, ParentRun, parent_run
+from reprotune.tracking.parent_run import ParentRun, parent_run
 
 
 def run_study(spec: StudySpec, executor: Executor, anew: bool) -> None:
@@ -81,7 +81,7 @@ def _log_whole(parent: ParentRun, spec: StudySpec, trials: list[Trial], metrics:
     parent.log_metrics({name: value for name, value in metrics.items() if isinstance(value, int | float)})
     parent.log_tags({"n_trials": spec.n_trials, "timeout": spec.timeout, "stopped_by": metrics["stopped_by"]})
     parent.log_tags({"dataset": spec.dataset.name})
-    parent.log_tags({NOTE: description.of_study(spec, trials)})
+    parent.describe(description.of_study(spec, trials))
     parent.log_files((path, None) for path in sorted(spec.folder.glob("[!.]*.*")))  # the stage `report` adds figures
     parent.log_files((spec.dataset.folder / name, "dataset") for name in (stored.DESCRIPTION, stored.CLASS_BALANCE))
 

@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reprotune.artifacts import flat
-from reprotune.errors import one_line
-from reprotune.tracking import store, trial_run
+from reprotune.artifacts import digest, flat
+from reprotune.tracking import project, store, trial_run
+from reprotune.tracking.store import NOTE
 from reprotune.tracking.trial_run import milliseconds
 
 if TYPE_CHECKING:
@@ -27,12 +27,7 @@ if TYPE_CHECKING:
     from reprotune.search.study import Trial
 
 Files = Iterable[tuple[Path, str | None]]  # file, and the folder of the run's artifacts that it goes to
-NOTE = "mlflow.note.content"  # what MLflow shows as a description, in Markdown
-_ABOUT = {
-    "single_objective": "Studies that maximise validation accuracy: a run each, and nested in it a run for each trial.",
-    "multi_objective": "Studies that also minimise a cost: a run each, and nested in it a run for each trial.",
-    "evaluate": "The winners, trained again on train and valid, on test data; nested, a run for each of them.",
-}
+_DESCRIBED = "reprotune.note"  # the tag with the digest of the description that we wrote last
 
 
 class ParentRun:
@@ -47,16 +42,12 @@ class ParentRun:
     @contextmanager
     def surviving(self) -> Iterator[None]:
         """A store that fails in the middle costs no trial: it is left alone from then on, and made up later."""
-        from mlflow.exceptions import MlflowException
-
         try:
-            yield
-        except (MlflowException, OSError) as error:  # requests' errors are OSErrors
+            with store.usable(OSError):  # as requests' errors are
+                yield
+        except store.Unusable as error:
             self.failed = True
-            print(
-                f"MLflow failed and is left alone ({one_line(error)}); `make tracking` makes up for it",
-                file=sys.stderr,
-            )
+            print(f"MLflow failed and is left alone ({error}); `make tracking` makes up for it", file=sys.stderr)
 
     def end(self, status: str) -> None:
         if not self.failed:
@@ -64,16 +55,14 @@ class ParentRun:
                 self._client.set_terminated(self.id, status)
 
     def _complete_runs(self) -> dict[int, str]:
-        """Trial number → run id. Runs are written in order, so only the last can be half-written: it is dropped."""
+        """Trial number → run id, of our nested runs; half-written ones are dropped. A person's stay as they are."""
         runs: dict[int, str] = {}
-        for run in store.search(self._client, self._run.info.experiment_id, f"tags.`mlflow.parentRunId` = '{self.id}'"):
-            number = int(run.data.tags.get("number", -1))
-            if number < 0 or number in runs or run.info.status == "RUNNING":
+        for run in store.nested(self._client, self._run.info.experiment_id, self.id):
+            written = run.data.tags[store.MARK]
+            if written == store.BEGUN or int(written) in runs:
                 self._client.delete_run(run.info.run_id)
             else:
-                runs[number] = run.info.run_id
-        if runs:
-            self._client.delete_run(runs.pop(max(runs)))
+                runs[int(written)] = run.info.run_id
         return runs
 
     @property
@@ -90,9 +79,10 @@ class ParentRun:
         import mlflow
 
         if number not in self._nested:
-            with mlflow.start_run(run_name=name, tags={"mlflow.parentRunId": self.id, "number": str(number)}):
+            with mlflow.start_run(run_name=name, tags={"mlflow.parentRunId": self.id, store.MARK: store.BEGUN}):
                 mlflow.log_params(dict(config))
                 mlflow.log_metrics(dict(metrics))
+                mlflow.set_tags({"number": number, store.MARK: number})
 
     def keep_only(self, trials: int) -> None:
         """Drop the runs of trials beyond the study's number of trials, which may have been lowered."""
@@ -117,6 +107,15 @@ class ParentRun:
         for key, value in tags.items():
             self._client.set_tag(self.id, key, value)
 
+    def describe(self, note: str) -> None:
+        """Its description, unless a person has edited the one before."""
+        from mlflow.entities import RunTag
+
+        tags = self._client.get_run(self.id).data.tags
+        if NOTE not in tags or digest(tags[NOTE]) == tags.get(_DESCRIBED):
+            ours = {_DESCRIBED: digest(note), NOTE: note}
+            self._client.log_batch(self.id, tags=[RunTag(name, value) for name, value in ours.items()])
+
     def log_files(self, files: Files) -> None:
         _log_files(self._client, self.id, files)
 
@@ -124,12 +123,16 @@ class ParentRun:
 @contextmanager
 def parent_run(experiment: str, identity: str, params: Mapping[str, Any]) -> Iterator[ParentRun]:
     """The run of this identity in the experiment: the one that is there goes on, else a new one is made."""
-    with store.usable():
+    with store.usable(*store.MISTAKEN):
         parent = _begun(experiment, identity, params)
     status = "FAILED"
     try:
-        yield parent
+        with store.usable():
+            yield parent
         status = "FINISHED"
+    except store.Unusable:
+        parent.failed = True
+        raise
     except KeyboardInterrupt:
         status = "KILLED"
         raise
@@ -143,14 +146,15 @@ def _begun(experiment: str, identity: str, params: Mapping[str, Any]) -> ParentR
     from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT
 
     client, experiment_id = store.experiment(experiment)
-    client.set_experiment_tag(experiment_id, NOTE, _ABOUT.get(experiment, ""))
     mlflow.set_experiment(experiment_id=experiment_id)
     key, name = store.key(identity), os.environ.get("DVC_EXP_NAME", "")
-    tags = {"key": key, "study": identity[:12], "dvc_experiment": name, MLFLOW_GIT_COMMIT: _git_commit()}
+    tags = {store.MARK: key, "study": identity[:12], "dvc_experiment": name, MLFLOW_GIT_COMMIT: _git_commit()}
     run = store.find(client, experiment_id, identity)
     run = run or client.create_run(experiment_id, run_name=f"{experiment} {key}", tags=tags)
     # Not `mlflow.start_run`: while a run is active, MLflow does not tell which one Optuna's callback made.
     client.update_run(run.info.run_id, status="RUNNING")
+    if store.shared():
+        client.set_tag(run.info.run_id, "project", project.place())
     new = {key: value for key, value in flat(params) if key not in run.data.params}  # MLflow refuses to change one
     client.log_batch(run.info.run_id, params=[Param(key, str(value)) for key, value in new.items()])
     return ParentRun(client, run)
@@ -158,15 +162,16 @@ def _begun(experiment: str, identity: str, params: Mapping[str, Any]) -> ParentR
 
 def add_files(experiment: str, identity: str, files: Files) -> None:
     """Give files to the run of this identity, if the store has it."""
-    with store.usable():
+    with store.usable(*store.MISTAKEN):
         client, experiment_id = store.experiment(experiment)
         if run := store.find(client, experiment_id, identity):
             _log_files(client, run.info.run_id, files)
 
 
 def _log_files(client: "MlflowClient", run_id: str, files: Files) -> None:
-    for path, below in files:
-        client.log_artifact(run_id, str(path), below)
+    with store.usable(OSError):  # as a disk's errors are, and a server's
+        for path, below in files:
+            client.log_artifact(run_id, str(path), below)
 
 
 def _git_commit() -> str:

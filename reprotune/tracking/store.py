@@ -2,79 +2,110 @@
 
 import logging
 import os
+import re
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from filelock import FileLock
-
 from reprotune.errors import UserError, one_line
+from reprotune.tracking import database, project
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
 Point = tuple[str, float, int, int]  # metric, value, step, milliseconds since 1970
-_BATCH = 1000  # metrics that MLflow takes at once
+NOTE = "mlflow.note.content"  # what MLflow shows as a description, in Markdown
+MARK = "reprotune"  # the tag of our runs. A parent's: its key. A nested one's: BEGUN, then its number
+BEGUN = "begun"
+EXPERIMENTS = {
+    "single_objective": "Studies that maximise validation accuracy: a run each, and nested in it a run for each trial.",
+    "multi_objective": "Studies that also minimise a cost: a run each, and nested in it a run for each trial.",
+    "evaluate": "The winners, trained again on train and valid, on test data; nested, a run for each of them.",
+}
+SETTINGS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",  # it reports its use to its makers
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # two lines a trial, amid the progress
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",  # 20 s without a server, not 250
+}
+MISTAKEN = (ImportError, ValueError)  # of an address whose driver is missing, or that is none
+_BATCH = 999  # metrics that MLflow takes at once, and a tag
+
+
+class Unusable(UserError):
+    """The store cannot be used, or not any more."""
+
+
+def settle() -> None:
+    """Set up MLflow before it is imported, here and in the processes that this one starts."""
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
+    for noisy in ("mlflow", "alembic"):  # each migration of a new database
+        logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
 @contextmanager
-def usable() -> Iterator[None]:
-    """A store that cannot be used from the start is refused: no trial was told yet."""
-    import mlflow
+def usable(*also: type[Exception]) -> Iterator[None]:
+    """A store that fails is told in one line: before a trial was told, or where all that is done is to write to it."""
+    settle()
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
-    for noisy in ("mlflow", "alembic"):  # each migration of a new database
-        logging.getLogger(noisy).setLevel(logging.WARNING)
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # 20 s without a server, not MLflow's 250
     try:
         yield
-    except (MlflowException, SQLAlchemyError, sqlite3.Error, UnicodeError) as error:
-        where = one_line(mlflow.get_tracking_uri())
-        raise UserError(f"MLflow's store at {where} cannot be used: {one_line(error)}") from None
+    except (MlflowException, SQLAlchemyError, sqlite3.Error, *also) as error:
+        raise Unusable(f"MLflow's store at {one_line(_address())} cannot be used: {one_line(error)}") from None
+
+
+def _address() -> str:
+    """Of the store; MLflow itself sets the variable too, to what it is told in `experiment`."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{_own()}"
+
+
+def _own() -> Path:
+    return project.root() / "mlflow.db"
+
+
+def _file() -> Path | None:
+    """The SQLite file that the address names. A relative one is in the repository, as MLflow's default is."""
+    path = re.fullmatch("sqlite:///([^?:]+)", _address())
+    return project.root() / path[1] if path else None
+
+
+def shared() -> bool:
+    """Whether other projects may write to it too."""
+    return _file() != _own()
+
+
+def prepared() -> str:
+    """The store's address. If it is a file, it is there, and leads to the artifacts beside it."""
+    file = _file()
+    if file is None:
+        return _address()
+    with usable(OSError):
+        database.prepare(file, EXPERIMENTS)
+        if not shared():
+            database.write_ahead(file)
+    return f"sqlite:///{file}"
 
 
 def experiment(name: str) -> "tuple[MlflowClient, str]":
-    """(client, id of the experiment), in MLFLOW_TRACKING_URI or in MLflow's default places in the repository."""
+    """(client, id of the experiment). Those who share a server may set REPROTUNE_EXPERIMENT_PREFIX."""
     import mlflow
 
-    location = None
-    root = Path(os.environ.get("DVC_ROOT", ".")).resolve()
-    local = f"sqlite:///{root / 'mlflow.db'}"
-    if os.environ.get("MLFLOW_TRACKING_URI", local) == local:  # MLflow sets it too, to what it is told here
-        location = (root / "mlruns" / name).as_uri()
-        mlflow.set_tracking_uri(local)
-        (root / "mlruns").mkdir(exist_ok=True)
-        with FileLock(root / "mlruns" / ".lock"):  # two processes that open a new store break each other's migration
-            if not (root / "mlflow.db").exists():
-                _make_store(root / "mlflow.db")
-            _write_ahead(root / "mlflow.db")
-    client = mlflow.MlflowClient()
-    found = client.get_experiment_by_name(name)
-    if found and found.lifecycle_stage == "deleted":
-        client.restore_experiment(found.experiment_id)
-    return client, found.experiment_id if found else client.create_experiment(name, location)
-
-
-def _make_store(database: Path) -> None:
-    """A kill amid MLflow's migrations leaves a database that never opens again: so it is made aside, then renamed."""
-    import mlflow
-
-    with TemporaryDirectory(dir=database.parent / "mlruns", prefix=".new-") as folder:
-        made = Path(folder) / database.name
-        mlflow.MlflowClient(f"sqlite:///{made}").search_experiments()
-        made.replace(database)
-
-
-def _write_ahead(database: Path) -> None:
-    """Let `mlflow ui` read while a study writes; the file remembers it."""
-    connection = sqlite3.connect(database)
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.close()
+    mlflow.set_tracking_uri(prepared())
+    client, title = mlflow.MlflowClient(), os.environ.get("REPROTUNE_EXPERIMENT_PREFIX", "") + name
+    if found := client.get_experiment_by_name(title):
+        if found.lifecycle_stage == "deleted":
+            client.restore_experiment(found.experiment_id)
+        return client, found.experiment_id
+    file = _file()
+    location = database.artifacts(file) / name if file else None
+    tags = {NOTE: EXPERIMENTS.get(name, "")}
+    return client, client.create_experiment(title, location and location.as_uri(), tags)
 
 
 def search(client: "MlflowClient", experiment_id: str, condition: str) -> "Iterator[Run]":
@@ -89,18 +120,29 @@ def search(client: "MlflowClient", experiment_id: str, condition: str) -> "Itera
 
 
 def key(identity: str) -> str:
-    """Names a parent run. A DVC experiment (`dvc exp run`) has one of its own, in the store of its repository."""
-    return f"{identity[:12]} {os.environ.get('DVC_EXP_NAME', '')}".strip()
+    """Names a parent run: of the study, of the DVC experiment (`dvc exp run`), and on a server of the project."""
+    parts = identity[:12], os.environ.get("DVC_EXP_NAME"), project.mark() if shared() else None
+    return " ".join(filter(None, parts))
 
 
 def find(client: "MlflowClient", experiment_id: str, identity: str) -> "Run | None":
     """The parent run of this identity."""
-    return next(search(client, experiment_id, f"tags.key = '{key(identity)}'"), None)
+    return next(search(client, experiment_id, f"tags.{MARK} = '{key(identity)}'"), None)
 
 
-def log_points(client: "MlflowClient", run_id: str, points: Sequence[Point]) -> None:
-    from mlflow.entities import Metric
+def nested(client: "MlflowClient", experiment_id: str, parent: str) -> "Iterator[Run]":
+    """The runs in a parent run that are ours; a person may have added others."""
+    return search(client, experiment_id, f"tags.`mlflow.parentRunId` = '{parent}' AND tags.{MARK} != ''")
+
+
+def log_points(
+    client: "MlflowClient", run_id: str, points: Sequence[Point], tags: Mapping[str, str] = MappingProxyType({})
+) -> None:
+    """`tags` are there once all points are."""
+    from mlflow.entities import Metric, RunTag
 
     metrics = [Metric(name, value, timestamp, step) for name, value, step, timestamp in points]
+    last = [RunTag(name, value) for name, value in tags.items()]
     for start in range(0, len(metrics), _BATCH):
-        client.log_batch(run_id, metrics=metrics[start : start + _BATCH])
+        rest = start + _BATCH >= len(metrics)
+        client.log_batch(run_id, metrics=metrics[start : start + _BATCH], tags=last if rest else ())

@@ -29,6 +29,7 @@ def write(client: "MlflowClient", parent: "Run", spec: "StudySpec", study: "Stud
 
     result, ended = trial.result, milliseconds(trial)
     tags = {"mlflow.parentRunId": parent.info.run_id, "study": parent.data.tags["study"], "reason": result.reason}
+    tags[store.MARK] = store.BEGUN
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="MLflowCallback has been deprecated", category=FutureWarning)
         callback = MLflowCallback(
@@ -49,20 +50,20 @@ def write(client: "MlflowClient", parent: "Run", spec: "StudySpec", study: "Stud
         for name, value in zip(Epoch._fields, at, strict=True)
     ]
     points += [(name, v, 0, ended) for name, v in final.items() if v is not None and name not in logged]
-    store.log_points(client, run.info.run_id, points)
     if result.state != "COMPLETE":
         client.set_terminated(run.info.run_id, _STATUS[result.state])
+    store.log_points(client, run.info.run_id, points, {store.MARK: str(trial.number)})
     return str(run.info.run_id)
 
 
 def curves(spec: "StudySpec", numbers: Sequence[int]) -> dict[int, list[Epoch]]:
     """Trial number → the learning curve that the store has, for those of `numbers` that it has."""
-    with store.usable():
+    with store.usable(*store.MISTAKEN):
         client, experiment_id = store.experiment(spec.name)
-    parent = store.find(client, experiment_id, spec.identity)
-    condition = f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'" if parent else "tags.number = ''"
-    runs = {int(run.data.tags["number"]): run.info.run_id for run in store.search(client, experiment_id, condition)}
-    return {number: _curve(client, runs[number]) for number in numbers if number in runs}
+        parent = store.find(client, experiment_id, spec.identity)
+        nested = store.nested(client, experiment_id, parent.info.run_id) if parent else ()
+        runs = {run.data.tags[store.MARK]: run.info.run_id for run in nested}
+        return {number: _curve(client, runs[str(number)]) for number in numbers if str(number) in runs}
 
 
 def _curve(client: "MlflowClient", run_id: str) -> list[Epoch]:

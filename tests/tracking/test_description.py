@@ -10,7 +10,7 @@ from reprotune.artifacts import read_csv, read_yaml
 from reprotune.data.stored import StoredDataset
 from reprotune.pipeline import run_study
 from reprotune.search import spec as specs
-from reprotune.tracking import parent_run
+from reprotune.tracking import store
 
 
 @pytest.mark.parametrize("name", ["single_objective", "multi_objective"])
@@ -20,9 +20,9 @@ def test_a_study_describes_itself(dataset: StoredDataset, repository: Path, name
     client = MlflowClient(f"sqlite:///{repository / 'mlflow.db'}")
     experiment = client.get_experiment_by_name(name)
     assert experiment is not None
-    assert experiment.tags[parent_run.NOTE].startswith("Studies that")
+    assert experiment.tags[store.NOTE].startswith("Studies that")
     (parent,) = client.search_runs([experiment.experiment_id], "tags.n_trials = '12'")
-    note = parent.data.tags[parent_run.NOTE]
+    note = parent.data.tags[store.NOTE]
     states = [row["state"] for row in read_csv(declared.folder / "trials.csv")]
     assert note.startswith(
         f"12 trials: {states.count('COMPLETE')} complete, {states.count('PRUNED')} pruned, 0 failed."

@@ -4,12 +4,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import make_params
+from conftest import InlineExecutor, make_params
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import OperationalError
 from tracked import fail, runs, track
 
 from reprotune.data.stored import StoredDataset
+from reprotune.errors import UserError
+from reprotune.pipeline import run_study
 from reprotune.search import spec as specs
 from reprotune.search.spec import StudySpec
 from reprotune.search.study import Trial
@@ -112,3 +116,30 @@ def test_a_store_is_made_whole_or_not_at_all(
             track(declared, repository)
     assert not (repository / "mlflow.db").exists()
     check(repository, declared, track(declared, repository))
+
+
+@pytest.mark.parametrize("method", ["log_batch", "log_artifact", "set_tag"])
+@pytest.mark.parametrize(
+    "error", [MlflowException("gone\naway"), OperationalError("SELECT\n1", None, Exception("gone away"))]
+)
+def test_where_writing_to_mlflow_is_all_a_failure_is_one_line(
+    method: str,
+    error: Exception,
+    dataset: StoredDataset,
+    repository: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """In `make tracking`, which is recommended after a failure, and in the stage `report`."""
+
+    def fails(*_: object, **__: object) -> None:
+        raise error
+
+    params = make_params(single_objective__n_trials=1)
+    declared = specs.from_params(params, "single_objective", dataset)
+    run_study.run_study(declared, InlineExecutor(), anew=False)
+    monkeypatch.setattr(MlflowClient, method, fails)
+    with pytest.raises(UserError, match=r"^MLflow's store at sqlite:.* cannot be used: .*gone away") as told:
+        run_study.backfill(declared)
+    assert "\n" not in str(told.value)
+    assert capsys.readouterr().err == ""

@@ -88,9 +88,12 @@ def check(declared: StudySpec, folder: Path) -> None:
     assert not (folder / "mlruns").exists()
 
 
-def test_a_study_goes_to_the_server(address: str, dataset: StoredDataset, tmp_path: Path) -> None:
+def test_a_study_goes_to_the_server(
+    address: str, dataset: StoredDataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with server(tmp_path, int(address.rpartition(":")[2])):
         check(conduct(dataset, {}), tmp_path)
+    assert "http" not in capsys.readouterr().out  # MLflow's links, between the lines of progress
 
 
 def test_a_server_that_is_lost_costs_no_trial_and_is_made_up_for(

@@ -1,0 +1,84 @@
+"""Artifacts are beside the database, wherever the folder is now."""
+
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import mlflow
+import pytest
+from mlflow import MlflowClient
+
+from reprotune.tracking.parent_run import parent_run
+
+FILE = "trials.csv"
+
+
+@pytest.fixture
+def old(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project's folder with a run of its own, and all that a person may have added to the store."""
+    folder = tmp_path / "old place"
+    folder.mkdir()
+    shutil.copy(empty_store, folder / "mlflow.db")
+    work_in(folder, monkeypatch)
+    log(folder, "first")
+    client, (experiment, *_) = MlflowClient(), MlflowClient().search_experiments()
+    theirs = client.create_experiment("theirs", str(folder / "mlruns/5"))
+    for number, place in enumerate((experiment.experiment_id, theirs)):
+        run = client.create_run(place).info
+        client.log_artifact(run.run_id, folder / FILE)
+        client.create_logged_model(place, source_run_id=run.run_id)
+        client.create_registered_model(f"model {number}")
+        client.create_model_version(f"model {number}", run.artifact_uri, run.run_id)
+        mlflow.start_span_no_context("span", experiment_id=place).end()
+    return folder
+
+
+def work_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("DVC_ROOT", str(folder))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
+def log(folder: Path, identity: str) -> None:
+    (folder / FILE).write_text(identity)
+    with parent_run("single_objective", identity, {}) as parent:
+        parent.log_files([(folder / FILE, None)])
+
+
+def cells(database: Path) -> Iterator[str]:
+    connection = sqlite3.connect(database)
+    for (table,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+        for row in connection.execute(f"SELECT * FROM {table}"):
+            yield from map(str, row)
+    connection.close()
+
+
+def moved(old: Path, new: Path) -> None:
+    old.rename(new)
+
+
+def copied(old: Path, new: Path) -> None:
+    shutil.copytree(old, new)
+
+
+def moved_and_unwritable(old: Path, new: Path) -> None:
+    old.rename(new)
+    old.write_text("where no folder can be made")
+
+
+@pytest.mark.parametrize("carry", [moved, copied, moved_and_unwritable])
+def test_artifacts_are_where_the_folder_is(
+    carry: Callable[[Path, Path], None], old: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = tmp_path / "new"
+    carry(old, new)
+    before = sorted(path for path in old.rglob("*") if path.is_file())
+    work_in(new, monkeypatch)
+    log(new, "second")
+    assert sorted(path for path in old.rglob("*") if path.is_file()) == before
+    assert not [cell for cell in cells(new / "mlflow.db") if str(old) in cell or old.as_uri() in cell]
+    client = MlflowClient(f"sqlite:///{new / 'mlflow.db'}")
+    runs = client.search_runs([experiment.experiment_id for experiment in client.search_experiments()])
+    found = [mlflow.artifacts.load_text(f"{run.info.artifact_uri}/{FILE}") for run in runs]
+    assert sorted(found) == ["first", "first", "first", "second"]
