@@ -5,7 +5,6 @@ written again, one that exists is left alone.
 """
 
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from reprotune.environment import git
 from reprotune.errors import one_line
 from reprotune.tracking import store, trial_run
 from reprotune.tracking.trial_run import milliseconds
@@ -145,7 +145,8 @@ def _begun(experiment: str, identity: str, params: Mapping[str, Any]) -> ParentR
     client.set_experiment_tag(experiment_id, NOTE, _ABOUT.get(experiment, ""))
     mlflow.set_experiment(experiment_id=experiment_id)
     key, name = store.key(identity), os.environ.get("DVC_EXP_NAME", "")
-    tags = {"key": key, "study": identity[:12], "dvc_experiment": name, MLFLOW_GIT_COMMIT: _git_commit()}
+    commit = git("rev-parse", "HEAD")
+    tags = {"key": key, "study": identity[:12], "dvc_experiment": name, MLFLOW_GIT_COMMIT: commit}
     run = store.find(client, experiment_id, identity)
     run = run or client.create_run(experiment_id, run_name=f"{experiment} {key}", tags=tags)
     # Not `mlflow.start_run`: while a run is active, MLflow does not tell which one Optuna's callback made.
@@ -165,11 +166,6 @@ def add_files(experiment: str, identity: str, files: Files) -> None:
 def _log_files(client: "MlflowClient", run_id: str, files: Files) -> None:
     for path, below in files:
         client.log_artifact(run_id, str(path), below)
-
-
-def _git_commit() -> str:
-    found = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)  # noqa: S607
-    return found.stdout.strip()
 
 
 def _flat(value: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
