@@ -54,7 +54,9 @@ def _missing(error: Exception) -> str:
     """What to do if an output of the pipeline is missing."""
     name = str(error.filename) if isinstance(error, FileNotFoundError) else ""
     made = name.startswith(("data/", "results/"))
-    return f"{name}: is not there; `dvc repro` makes it, `dvc pull` fetches it" if made else ""
+    lost = "git checkout" if name.endswith("metrics.json") else "dvc checkout"  # DVC deletes it, then may be refused
+    back = f"`dvc repro` makes it, `{lost} {name}` brings the last run's back, `dvc pull` fetches it"
+    return f"{name}: is not there; {back}" if made else ""
 
 
 def _refuse(line: str, code: int) -> int:
