@@ -158,8 +158,8 @@ def test_it_ends_even_if_a_library_swallows_the_signal() -> None:
         ("OSError(28, 'No space left on device', 'x.csv')", "error: [Errno 28] No space left on device: 'x.csv'\n"),
         (
             "FileNotFoundError(2, 'No such file or directory', 'results/x.csv')",
-            "error: results/x.csv: is not there; `dvc repro` makes it, `dvc checkout results/x.csv` brings the last run's "
-            "back, `dvc pull` fetches it\n",
+            "error: results/x.csv: is not there; `dvc repro` makes it, `dvc checkout results/x.csv` brings the last "
+            "run's back, `dvc pull` fetches it\n",
         ),
     ],
 )
