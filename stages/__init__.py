@@ -16,10 +16,8 @@ def _enter_environment() -> None:
     if missing and python.exists() and not python.parents[1].samefile(sys.prefix):
         os.execv(python, [str(python), *sys.orig_argv[1:]])  # noqa: S606
     if missing:
-        lacks = (
-            f"{sys.executable} lacks {', '.join(missing)}: `make setup` makes .venv, `. .venv/bin/activate` enters it"
-        )
-        print(f"error: {lacks}", file=sys.stderr)
+        advice = "activate the environment that `make setup` made (`. .venv/bin/activate`)"
+        print(f"error: {sys.executable} lacks {', '.join(missing)}; {advice}", file=sys.stderr)
         raise SystemExit(2)
 
 

@@ -1,5 +1,6 @@
 """Whatever a user's environment holds, a stage draws, tracks and says the same."""
 
+import getpass
 import os
 import subprocess
 import sys
@@ -81,3 +82,23 @@ def test_of_mlflows_variables_it_keeps_those_that_say_where_the_store_is(
     monkeypatch.setattr(os, "environ", {name: "ignore"})
     environment.isolate()
     assert (name in os.environ) == kept
+
+
+@pytest.mark.parametrize("number", [os.getuid(), 54321], ids=["named", "nameless"])
+def test_a_user_has_a_name_and_a_home(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """As a container's user, who has no entry in the list of users."""
+    monkeypatch.setattr(os, "environ", {})
+    monkeypatch.setattr(os, "getuid", lambda: number)
+    environment.isolate()
+    assert getpass.getuser()
+    assert Path(os.environ["HOME"]).is_absolute()
+    monkeypatch.setattr(os, "environ", {"LOGNAME": "me", "HOME": "/here"})
+    environment.isolate()
+    assert (os.environ["LOGNAME"], os.environ["HOME"]) == ("me", "/here")
+
+
+def test_without_git_there_is_no_commit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert environment.git("rev-parse", "HEAD") == ""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert environment.git("--version") == ""

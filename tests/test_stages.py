@@ -24,5 +24,8 @@ def test_it_goes_on_as_the_python_of_the_environment(tmp_path: Path) -> None:
 
 def test_without_an_environment_it_says_what_to_do(tmp_path: Path) -> None:
     stage = started_without_libraries(tmp_path)
-    lacks = "lacks mlflow, optuna, psutil, pydantic, torch: `make setup` makes .venv, `. .venv/bin/activate` enters it"
-    assert (stage.returncode, stage.stderr.splitlines()) == (2, [f"error: {sys.executable} {lacks}"])
+    lacks = "lacks mlflow, optuna, psutil, pydantic, torch; activate the environment that `make setup` made"
+    assert (stage.returncode, stage.stderr.splitlines()) == (
+        2,
+        [f"error: {sys.executable} {lacks} (`. .venv/bin/activate`)"],
+    )

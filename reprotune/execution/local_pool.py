@@ -103,11 +103,11 @@ def _place_sockets() -> None:
     """Have multiprocessing put its sockets where their paths are short enough, if the temporary folder's is not."""
     chosen = tempfile.gettempdir()
     if len(os.fsencode(chosen)) > _LONGEST:
-        tempfile.tempdir = next((folder for folder in _SHORT if os.access(folder, os.W_OK)), None)
-        if tempfile.tempdir is None:
-            raise UserError(
-                f"environment: TMPDIR = {chosen!r}: must have at most {_LONGEST} bytes, which a socket needs"
-            )
+        short = next((folder for folder in _SHORT if os.access(folder, os.W_OK)), None)
+        if short is None:
+            allowed = f"must be {_LONGEST} bytes or less, for a socket's path"
+            raise UserError(f"environment: TMPDIR = {chosen!r}: {allowed}")
+        tempfile.tempdir = short
         multiprocessing.util.get_temp_dir()  # it remembers the one that it makes
         tempfile.tempdir = chosen
 
