@@ -11,7 +11,7 @@ export LOGNAME ?= $(firstword $(shell id -un 2> /dev/null || id -u))
 export HOME ?= $(shell echo ~)
 unexport PYTHONHOME PYTHONPATH PYTHONSAFEPATH  # other libraries than the environment's, or none of the project's
 
-.PHONY: help setup differs repro preset verify tracking test test-cluster test-processors soak bench audit ui
+.PHONY: help setup differs repro preset verify retry tracking test test-cluster test-processors soak bench audit ui
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -30,6 +30,7 @@ $(VENV)/installed: $(shell cmp -s requirements.txt $(VENV)/installed || echo dif
 
 repro: setup  ## run the pipeline, or what a change made out of date, and sum up what it found
 	@python -m json.tool .dvc/tmp/rwlock > /dev/null 2>&1 || rm -f .dvc/tmp/rwlock  # DVC, when killed, may tear its lock
+	@python -m stages.download --check
 	dvc repro
 	@python -m stages.summary
 	@python -m stages.digest
@@ -41,6 +42,10 @@ preset:  ## take presets/NAME.yaml as params.yaml; FORCE=1 overwrites changes th
 
 verify: setup  ## train recorded trials again (all: make verify ARGS=--all), and compare them bit for bit
 	python -m stages.verify $(ARGS)
+
+retry: setup  ## train again what failed for want of memory, a file, a worker or time, and what was proposed after it
+	for study in $$(python -m stages.retry); do dvc repro --force --single-item $$study; done
+	dvc repro
 
 tracking: setup  ## write what MLflow lacks, from the journals or else from results/
 	python -m stages.tracking

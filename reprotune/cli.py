@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import psutil
 
+from reprotune import inputs
 from reprotune.environment import isolate
 from reprotune.errors import UserError
 
@@ -32,12 +33,18 @@ def run(main: Callable[[], None]) -> None:
             signal.signal(signal.SIGHUP, _terminate)
         if "DVC_STAGE" in os.environ:
             threading.Thread(target=_end_with, args=(_starter(),), daemon=True).start()
-        main()
+        with inputs.unchanged(_stage()):
+            main()
     except (UserError, OSError) as error:
         sys.exit(_refuse(_missing(error) or str(error), 2))
     except KeyboardInterrupt as stop:
         code = 128 + stop.args[0] if isinstance(stop, _Terminated) else 130
         sys.exit(_refuse("stopped; `dvc repro` goes on from here", code))
+
+
+def _stage() -> str:
+    """Its name in dvc.yaml, if this process is `python -m stages.NAME`."""
+    return getattr(sys.modules["__main__"].__spec__, "name", "").removeprefix("stages.")
 
 
 def _terminate(number: int, _: object) -> None:

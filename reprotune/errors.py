@@ -1,7 +1,8 @@
 """What a person can mend is a `UserError`, told in one line; anything else that is raised is a bug."""
 
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 PARAMS = Path("params.yaml")
+# As PyTorch words it: its allocators', cuBLAS's and cuDNN's.
+_MEMORY = re.compile("out of memory|not enough memory|can't allocate memory|ALLOC_FAILED")
 
 
 class UserError(Exception):
@@ -22,9 +25,23 @@ class ParamsError(UserError):
         super().__init__(f"{PARAMS}: {key} = {value!r}: {allowed}")
 
 
+def is_shortage(error: BaseException) -> bool:
+    """Whether it may pass: too little memory, on the GPU too, or a file that cannot be read."""
+    if isinstance(error, RuntimeError):
+        return bool(_MEMORY.search(str(error)))
+    return isinstance(error, MemoryError | OSError) and not isinstance(error, TimeoutError)
+
+
 def one_line(told: object) -> str:
     """What an error says, in one line, without the name and password that an address in it may hold."""
     return re.sub(r"(?<=://)[^/@\s]+@", "", " ".join(str(told).split()))[:500]
+
+
+def named(names: Sequence[object], most: int = 5) -> str:
+    """The first of them, for a line; what cannot be printed in it is escaped."""
+    shown = [os.fsencode(str(name)).decode("utf-8", "backslashreplace") for name in names[:most]]
+    shown = ["".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name) for name in shown]
+    return ", ".join(shown) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def first_error(error: ValidationError, content: Any, schema: type[BaseModel]) -> UserError:

@@ -4,12 +4,13 @@ The schema is here; what the values must mean to a model, an optimizer or a samp
 are defined, and checked by `search.space` and `search.spec` before anything is trained.
 """
 
+import re
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, field_validator, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -106,10 +107,31 @@ Declared = Annotated[
 SearchSpace = dict[str, Declared]
 
 
+Range = tuple[int | float, int | float]  # black, white
+
+
 class Images(Section):
     folder: str
     size: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] = Field(strict=False)  # height, width
     mode: Literal["grey", "rgb"]
+    range: Range | None = Field(default=None, strict=False)
+    group: str | None = None  # a regular expression
+
+    @field_validator("range")
+    @classmethod
+    def _ascending(cls, value: Range | None) -> Range | None:
+        if value and value[0] >= value[1]:
+            raise ValueError("black must be below white")
+        return value
+
+    @field_validator("group")
+    @classmethod
+    def _regular_expression(cls, value: str | None) -> str | None:
+        try:
+            re.compile(value or "")
+        except re.error as error:
+            raise ValueError(f"must be a regular expression ({error})") from None
+        return value
 
 
 class Data(Section):

@@ -1,14 +1,21 @@
-"""Original files → data/<dataset>/: train, valid and test split, what they are made of, and their digests."""
+"""Original files → data/<dataset>/: train, valid and test split, what they are made of, and their digests.
 
+`--check` only looks whether DVC, which reads the folder of one's own images before this stage does, can.
+"""
+
+import sys
 from pathlib import Path
 
 from reprotune import cli, params
 
 
 def main() -> None:
-    from reprotune.data import datasets, stored
+    from reprotune.data import datasets, image_folder, stored
 
     chosen = params.load()
+    if "--check" in sys.argv[1:]:
+        image_folder.check_names(chosen.data.images)
+        return
     folder = Path("data") / chosen.data.dataset
     datasets.download(chosen.data, chosen.seed, folder)
     dataset = stored.StoredDataset(folder)

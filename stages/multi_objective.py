@@ -19,7 +19,7 @@ def main() -> None:
         if declared.first is None:
             print("the best config lies outside multi_objective.search_space: trial 0 is sampled like any other")
         executor.share(dataset.shared_files, declared.device)
-        run_study(declared, chosen, executor, anew=cli.asked("-f", "--force"))
+        run_study(declared, executor, anew=cli.asked("-f", "--force"))
 
 
 if __name__ == "__main__":

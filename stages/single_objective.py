@@ -16,7 +16,7 @@ def main() -> None:
         dataset = stored.open_verified(chosen.data.dataset)
         declared = spec.from_params(chosen, "single_objective", dataset)
         executor.share(dataset.shared_files, declared.device)
-        run_study(declared, chosen, executor, anew=cli.asked("-f", "--force"))
+        run_study(declared, executor, anew=cli.asked("-f", "--force"))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ def main() -> None:
     dataset = stored.open_verified(chosen.data.dataset)
     studies = read.read_studies(chosen, dataset)
     for declared in studies:
-        print(f"{declared.name}: MLflow has its {backfill(declared, chosen)} trials")
+        print(f"{declared.name}: MLflow has its {backfill(declared)} trials")
     report.track(chosen, studies, dataset)
     print("evaluate: MLflow has its scores, and all have the figures and the report")
 

@@ -1,4 +1,4 @@
-"""Tasks that kill their worker or hang in it."""
+"""Tasks that kill their worker, lack memory or hang in it."""
 
 import os
 import signal
@@ -12,6 +12,12 @@ from reprotune.search.trial import Result, Task, run_trial
 def killed_if_wide(task: Task) -> Result:
     if task.config["width_1"] > 5:
         os.kill(os.getpid(), signal.SIGKILL)
+    return run_trial(task)
+
+
+def lacks_memory_if_wide(task: Task) -> Result:
+    if task.config["width_1"] > 5:
+        raise MemoryError("as told")
     return run_trial(task)
 
 

@@ -25,7 +25,7 @@ from reprotune.tracking import store
 def conduct(dataset: StoredDataset) -> StudySpec:
     params = make_params()
     declared = specs.from_params(params, "single_objective", dataset)
-    run_study.run_study(declared, params, InlineExecutor(), anew=False)
+    run_study.run_study(declared, InlineExecutor(), anew=False)
     return declared
 
 

@@ -1,81 +1,195 @@
-"""A user's own images: a sub-folder for each class, pictures of any size and mode in it."""
+"""A folder of one's own images: which of its files are pictures, of which class, in which split.
 
+A sub-folder a class, or one a split with the classes in it, as datasets are published.
+"""
+
+import math
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 import numpy as np
 
-from reprotune.data.images import Arrays
-from reprotune.errors import ParamsError, UserError
+from reprotune.data.images import SPLITS, SplitName
+from reprotune.data.pictures import MODES
+from reprotune.data.splits import differ, numbered
+from reprotune.errors import ParamsError, UserError, named
 from reprotune.params import Images
 
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
-MODES = {"grey": "L", "rgb": "RGB"}  # as Pillow calls them
 LEAST = 10  # images of a class, so that it is in every split: 15 % of 10 are at least one
-_NAMED = 5  # bad files that the one line names
+_SPLITS: dict[str, SplitName] = {"train": "train", "training": "train", "test": "test", "testing": "test"}
+_SPLITS |= dict.fromkeys(("val", "valid", "validation"), "valid")
+_PROGRAMS = {"@eadir", "@recycle", "#recycle", "#snapshot", "$recycle.bin", "__macosx", "recycler", "lost+found"}
+_PROGRAMS |= {"system volume information", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "pax_global_header"}
+_BESIDE = {".7z", ".gz", ".rar", ".tar", ".tgz", ".zip", ".aae", ".ini", ".lnk", ".xmp"}  # archives, and notes
 
 
-def classes(images: Images) -> tuple[str, ...]:
-    """The names of the sub-folders, in alphabetical order. Raises UserError."""
-    folder = Path(images.folder).expanduser()
-    if not folder.is_dir():
+class Found(NamedTuple):
+    """The pictures, in the order of their paths."""
+
+    root: Path
+    classes: tuple[str, ...]  # in alphabetical order
+    paths: tuple[str, ...]  # below root
+    labels: np.ndarray  # int64, (N,)
+    splits: np.ndarray  # int64, (N,): which of SPLITS; train where the folder has no splits of its own
+    passed_over: tuple[tuple[str, str], ...]  # (why, name) of files and folders
+
+
+def find(images: Images) -> Found:
+    """Raises UserError for what cannot be taken, or what DVC would not see."""
+    root = check_names(images)
+    passed: list[tuple[str, str]] = []
+    tops = _folders(root, passed)
+    splits = _own_splits(images, tops)
+    folders: list[tuple[SplitName, Path]] = [("train", root / name) for name in tops]
+    if splits:
+        folders = [(split, root / top / name) for top, split in splits.items() for name in _folders(root / top, passed)]
+    classes = sorted({folder.name for _, folder in folders})
+    if len(classes) < 2:
+        only = f" ({named(classes)})" if classes else _in_a_copy(root)
+        must = f"must hold 2 classes or more, not {len(classes)}{only}"
+        raise ParamsError("data.images.folder", images.folder, must)
+    number = {name: i for i, name in enumerate(classes)}
+    rows = [(path, number[folder.name], split) for split, folder in folders for path in _files(folder, passed)]
+    found = Found(
+        root,
+        tuple(classes),
+        tuple(path.relative_to(root).as_posix() for path, *_ in rows),
+        np.array([label for _, label, _ in rows], dtype=np.int64),
+        np.array([SPLITS.index(split) for *_, split in rows], dtype=np.int64),
+        tuple(passed),
+    )
+    check_counts(found, np.full(len(rows), True))
+    return found
+
+
+def check_counts(found: Found, kept: np.ndarray) -> None:
+    """Raises UserError for a class of too few images to train. kept: bool, (N,)."""
+    counts = np.bincount(found.labels[kept & (found.splits == 0)], minlength=len(found.classes))
+    least = 1 if len(np.unique(found.splits[kept])) == len(SPLITS) else LEAST
+    for name, count in zip(found.classes, counts, strict=True):
+        if count < least:
+            own = found.splits.any()
+            where = f"{found.root}: train has of {named([name])}" if own else f"{named([found.root / name])}: holds"
+            besides = "" if kept.all() else " besides copies of later splits"
+            raise UserError(f"{where} {count} images{besides}; each class needs {least} or more")
+
+
+def groups(found: Found, images: Images) -> np.ndarray | None:
+    """int64, (N,): equal for pictures that must stay together. Raises UserError."""
+    if images.group is None:
+        return None
+    matches = [re.search(images.group, path) for path in found.paths]
+    without = [path for path, match in zip(found.paths, matches, strict=True) if not match]
+    if without:
+        must = f"must match the path of every picture, not only of some: {named(without)}"
+        raise ParamsError("data.images.group", images.group, must)
+    keys = [match[min(match.re.groups, 1)] or match[0] for match in matches if match]
+    group = numbered(keys)
+    torn = sorted({keys[row] for row in np.flatnonzero(differ(group, found.splits))})
+    if torn:
+        must = f"each must lie in one of the folder's own splits, but not so {named(torn)}"
+        raise ParamsError("data.images.group", images.group, must)
+    return group
+
+
+def told(found: Found, images: Images, held_out: Mapping[SplitName, float]) -> str:
+    """What is taken, and what is not; how it is split, and what it takes."""
+    counts = np.bincount(found.labels, minlength=len(found.classes))
+    classes = [f"{name} {count:,}" for name, count in zip(found.classes, counts, strict=True)]
+    own = [name for number, name in enumerate(SPLITS) if number in found.splits]
+    shares = [f"{share:.0%} {name}" for name, share in held_out.items() if name not in own]
+    size = math.ceil(len(found.paths) * len(MODES[images.mode]) * math.prod(images.size) / 1e6)
+    lines = [f"{len(found.paths):,} images: {named(classes, 20)}"]
+    lines.append(f"{size:,} MB of disk, and twice that while it is made")
+    if len(own) > 1:
+        lines.append(f"split as its folders are: {', '.join(own)}")
+    if shares:
+        lines.append(f"held out: {', '.join(shares)}")
+    for why in dict.fromkeys(why for why, _ in found.passed_over):
+        names = [name for reason, name in found.passed_over if reason == why]
+        lines.append(f"passed over, {why}: {len(names)} ({named(list(dict.fromkeys(names)))})")
+    return "\n".join(f"{found.root}: {line}" for line in lines)
+
+
+def check_names(images: Images) -> Path:
+    """The folder, in which every name is one that DVC can read. Raises UserError."""
+    if images.folder.startswith("~"):
+        whole = Path(images.folder).expanduser()
+        raise ParamsError("data.images.folder", images.folder, f"must be written out, for DVC: {whole}")
+    root = Path(images.folder)
+    if not root.is_dir():
         raise ParamsError("data.images.folder", images.folder, "must be a folder with a sub-folder for each class")
-    names = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    if len(names) < 2:
-        raise ParamsError("data.images.folder", images.folder, f"must hold 2 classes or more, not {len(names)}")
-    return tuple(names)
-
-
-def read(images: Images) -> Arrays:
-    """All pictures, in the declared size and mode, in the order of their paths. Raises UserError."""
-    files = [(number, path) for number, name in enumerate(classes(images)) for path in _files(images, name)]
-    taken, bad = [], []
-    for _, path in files:
-        try:
-            taken.append(pixels(path, images))
-        except Exception:  # Pillow's readers raise whatever a broken file makes them trip over
-            bad.append(str(path))
+    names = [str(Path(folder, name)) for folder, *inside in os.walk(root) for names in inside for name in names]
+    bad = [name for name in names if name != name.encode(errors="replace").decode()]
     if bad:
-        more = f" and {len(bad) - _NAMED} more" if len(bad) > _NAMED else ""
-        raise UserError(f"no readable images: {', '.join(bad[:_NAMED])}{more}; mend them or take them out")
-    return Arrays(np.stack(taken), np.array([number for number, _ in files], dtype=np.int64))
+        raise UserError(f"names that are not UTF-8, which DVC cannot read: {named(bad)}; rename them")
+    return root
 
 
-def _files(images: Images, name: str) -> list[Path]:
-    """The class's files, however deep, but the hidden ones; sorted, since a file system has an order of its own."""
-    folder = Path(images.folder).expanduser() / name
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and not _hidden(path.relative_to(folder)))
-    if len(files) < LEAST:
-        raise UserError(f"{folder}: holds {len(files)} images; each class needs {LEAST} or more")
-    return files
+def _in_a_copy(root: Path) -> str:
+    """What to do if the folder was left behind."""
+    if root.is_absolute() or Path(os.environ.get("DVC_ROOT", ".")).resolve() == Path.cwd():
+        return ""
+    return "; an experiment runs in a copy, without what git ignores: give an absolute path, or `dvc add` the folder"
 
 
-def _hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
+def _own_splits(images: Images, tops: Sequence[str]) -> dict[str, SplitName]:
+    """Folder → split, if these are splits and not classes. Raises ParamsError if they may be either."""
+    splits = {top: _SPLITS[top.casefold()] for top in tops if top.casefold() in _SPLITS}
+    if "train" not in splits.values() or len(splits) == 1:
+        return {}
+    others = [top for top in tops if top not in splits]
+    if others or len(set(splits.values())) < len(splits):
+        must = f"must hold either classes or train, valid and test with the classes in them, not {named(tops)}"
+        raise ParamsError("data.images.folder", images.folder, must)
+    return splits
 
 
-def pixels(path: Path, images: Images) -> np.ndarray:
-    """One picture: uint8, (channels, height, width). Raises whatever Pillow's readers do."""
-    from PIL import Image, ImageOps
+def _folders(folder: Path, passed: list[tuple[str, str]]) -> list[str]:
+    names = []
+    for entry in _entries(folder, passed):
+        if entry.is_dir():
+            names.append(entry.name)
+        else:
+            passed.append(("outside of the class folders", entry.name))
+    return names
 
-    height, width = images.size
-    with Image.open(path) as opened:
-        picture = _eight_bits(ImageOps.exif_transpose(opened)).convert(MODES[images.mode]).resize((width, height))
-    return np.asarray(picture).reshape(height, width, -1).transpose(2, 0, 1)
+
+def _files(folder: Path, passed: list[tuple[str, str]]) -> Iterator[Path]:
+    """However deep."""
+    for entry in _entries(folder, passed):
+        if entry.is_dir():
+            yield from _files(Path(entry.path), passed)
+        else:
+            yield Path(entry.path)
 
 
-def _eight_bits(picture: "Image") -> "Image":
-    """The same picture, opaque, with values from 0 to 255."""
-    from PIL import Image
+def _entries(folder: Path, passed: list[tuple[str, str]]) -> Iterator[os.DirEntry[str]]:
+    """What lies in it but for what is passed over; sorted, since a file system has an order of its own."""
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        raise UserError(f"{named([folder])}: cannot be read ({error.strerror})") from None
+    for entry in entries:
+        if why := _passed_over(entry):
+            passed.append((why, entry.name))
+        elif entry.is_symlink() and entry.is_dir():
+            line = "is a link to a folder, in which DVC sees no change: put the folder there, or set data.images.folder"
+            raise UserError(f"{named([entry.path])}: {line}")
+        elif not entry.is_dir() and not entry.is_file():
+            raise UserError(f"{named([entry.path])}: is no file, or a link to none; take it out")
+        else:
+            yield entry
 
-    if picture.mode.startswith("I;16"):
-        return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))  # Pillow would clip, and leave white
-    if picture.mode in {"I", "F"}:
-        raise ValueError("values without a range")
-    if picture.has_transparency_data:  # what lies under the transparent parts was never meant to be seen
-        paper = Image.new("RGBA", picture.size, "white")
-        paper.alpha_composite(picture.convert("RGBA"))
-        return paper
-    return picture
+
+def _passed_over(entry: os.DirEntry[str]) -> str | None:
+    """Why it is no picture and no class, if it is what programs leave beside pictures."""
+    if entry.name.startswith("."):
+        return "hidden"
+    name = entry.name.casefold()
+    if name in _PROGRAMS or (Path(name).suffix in _BESIDE and not entry.is_dir()):
+        return "left by programs"
+    return None

@@ -11,13 +11,23 @@ import numpy as np
 from pydantic import ValidationError
 
 from reprotune.artifacts import SharedFiles, atomic_write, digest, file_digest, write_csv, write_json
-from reprotune.data.images import SPLITS, Arrays, Inputs, Shape, Split, SplitName
+from reprotune.data.images import SPLITS, Arrays, Inputs, Part, Shape, Split, SplitName, slices
 from reprotune.data.splits import mean_and_std
 from reprotune.errors import UserError
-from reprotune.params import Section
+from reprotune.params import Range, Section
 
 DESCRIPTION = "dataset.json"
 CLASS_BALANCE = "class_balance.csv"
+
+
+class Own(Section):
+    """What was found in a folder of one's own images."""
+
+    copies: int  # pictures that equal another, pixel for pixel
+    two_labels: int  # those of them that are under another label, too
+    left_out: int  # those of them that were in another of the folder's own splits, too
+    groups: int | None  # that `data.images.group` finds
+    range: Range | None  # what is black and what is white in pictures of more than 8 bits
 
 
 class Description(Section):
@@ -30,15 +40,17 @@ class Description(Section):
     std: tuple[float, ...]
     digest: str  # of all files
     files: dict[str, str]  # name → its sha256
+    own: Own | None = None
 
 
-def write(folder: Path, name: str, classes: Sequence[str], splits: Mapping[SplitName, Arrays]) -> None:
-    for split, arrays in splits.items():
-        for kind, array in arrays._asdict().items():
-            with atomic_write(folder / f"{split}_{kind}.npy") as temporary, temporary.open("wb") as file:
-                np.save(file, array)
+def write(
+    folder: Path, name: str, classes: Sequence[str], splits: Mapping[SplitName, Part], own: Own | None = None
+) -> None:
+    for split, part in splits.items():
+        for kind, array in part.arrays._asdict().items():
+            _save(folder / f"{split}_{kind}.npy", array, part.rows)
     files = {path.name: file_digest(path) for path in sorted(folder.glob("*.npy"))}
-    images = splits["train"].images
+    images = np.load(folder / "train_images.npy", mmap_mode="r")
     mean, std = zip(*map(mean_and_std, images.swapaxes(0, 1)), strict=True)
     description = Description(
         name=name,
@@ -48,10 +60,21 @@ def write(folder: Path, name: str, classes: Sequence[str], splits: Mapping[Split
         std=std,
         digest=digest(files),
         files=files,
+        own=own,
     )
-    write_json(folder / DESCRIPTION, description.model_dump())
+    write_json(folder / DESCRIPTION, description.model_dump(exclude_defaults=True))
     counts = [np.bincount(splits[split].labels, minlength=len(classes)).tolist() for split in SPLITS]
     write_csv(folder / CLASS_BALANCE, ("class", *SPLITS), zip(classes, *counts, strict=True))
+
+
+def _save(path: Path, array: np.ndarray, index: np.ndarray) -> None:
+    """The bytes of np.save(path, array[index]), without these rows in memory."""
+    with atomic_write(path) as temporary, temporary.open("wb") as file:
+        shape = (len(index), *array.shape[1:])
+        head = {"descr": np.lib.format.dtype_to_descr(array.dtype), "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, head)
+        for rows in slices(array):
+            file.write(array[index[rows]].tobytes())
 
 
 class StoredDataset:
@@ -61,7 +84,7 @@ class StoredDataset:
         path = folder / DESCRIPTION
         try:
             description = Description.model_validate_json(path.read_bytes())
-        except OSError:
+        except FileNotFoundError:
             raise UserError(f"{folder}: holds no dataset; `dvc repro download` makes it") from None
         except ValidationError as error:
             first = error.errors()[0]
@@ -70,7 +93,7 @@ class StoredDataset:
         self.folder, self.name, self.digest = folder, description.name, description.digest
         self.classes, self.shape = description.classes, description.shape
         self.mean, self.std = description.mean, description.std
-        self.files = description.files
+        self.files, self.own = description.files, description.own
         self._loaded: dict[tuple[SplitName, str], Split] = {}
 
     @property
@@ -130,5 +153,5 @@ def open_dataset(folder: Path, digest: str) -> StoredDataset:
     """The dataset of a task, opened once a worker; another dataset in the same folder is another entry."""
     dataset = StoredDataset(_relocated.get(digest, folder))
     if dataset.digest != digest:
-        raise RuntimeError(f"{folder}: holds dataset {dataset.digest[:12]}, not {digest[:12]}")
+        raise UserError(f"{folder}: holds dataset {dataset.digest[:12]} by now, not {digest[:12]}; run this again")
     return dataset

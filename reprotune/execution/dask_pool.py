@@ -12,9 +12,9 @@ from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 from reprotune.artifacts import SharedFiles
-from reprotune.errors import UserError, one_line
+from reprotune.errors import UserError, is_shortage, one_line
 from reprotune.execution import dask_client
-from reprotune.execution.pool import ATTEMPTS, Pool, TaskFuture, WorkerDied
+from reprotune.execution.pool import ATTEMPTS, Pool, TaskFuture, given_up
 from reprotune.params import Execution
 
 if TYPE_CHECKING:
@@ -60,13 +60,20 @@ class DaskPool(Pool):
         from distributed import KilledWorker
 
         self.pending.remove(future)
-        for _ in range(1 + ATTEMPTS):
-            with suppress(KilledWorker):
+        alone = 0
+        while True:
+            try:
                 return self._await(future, timeout)
+            except Exception as error:
+                lacking = future.attempt.status == "error" and is_shortage(error)
+                if not (lacking or isinstance(error, KilledWorker)):
+                    raise
+                if alone == ATTEMPTS:
+                    raise given_up(error) from None
             for other in self.pending:
                 self._end(other, timeout)
             self.attempt(future)
-        raise WorkerDied
+            alone += 1
 
     def _end(self, future: TaskFuture, timeout: float | None) -> None:
         """Wait until the attempt has ended in whatever way; who awaits it is told."""

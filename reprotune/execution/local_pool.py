@@ -9,11 +9,11 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 from reprotune.errors import UserError
-from reprotune.execution.pool import ATTEMPTS, Pool, TaskFuture, WorkerDied
+from reprotune.execution.pool import ATTEMPTS, Pool, TaskFuture, given_up, may_pass
 from reprotune.params import Execution
 
 _LONGEST = 103 - len("/pymp-abcdefgh/listener-abcdefgh")  # bytes of a folder for sockets: macOS has 103 for a path
@@ -22,7 +22,7 @@ _SHORT = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108  (multiprocessing makes 
 
 class LocalPool(Pool):
     """When one worker dies, a process pool loses all its tasks and does not say whose worker it was. So the oldest
-    is then run alone: if its worker dies again, it is its own, whatever the timing.
+    is then run alone: if its worker dies again, it is its own, whatever the timing. So is one that lacked memory.
     """
 
     def __init__(self, start: Callable[[], ProcessPoolExecutor]) -> None:
@@ -44,18 +44,24 @@ class LocalPool(Pool):
         except TimeoutError:
             self._restart()
             raise
-        except BrokenExecutor:
-            return self._run_alone(future, timeout)
+        except Exception as error:
+            if not may_pass(error):
+                raise
+            return self._run_alone(future, timeout, error)
 
-    def _run_alone(self, future: TaskFuture, timeout: float | None) -> Any:
+    def _run_alone(self, future: TaskFuture, timeout: float | None, last: Exception) -> Any:
         try:
             for _ in range(ATTEMPTS):
                 self._end()
                 self._processes = self._start()
                 self.attempt(future)
-                with suppress(BrokenExecutor):
+                try:
                     return future.attempt.result(timeout)
-            raise WorkerDied
+                except Exception as error:
+                    if not may_pass(error):
+                        raise
+                    last = error
+            raise given_up(last)
         finally:
             self._restart()
 

@@ -7,9 +7,9 @@ from functools import partial
 from typing import Any
 
 from reprotune.artifacts import SharedFiles
-from reprotune.errors import UserError
+from reprotune.errors import UserError, is_shortage, one_line
 
-ATTEMPTS = 3  # to run a task alone, whose worker died
+ATTEMPTS = 3  # to run a task alone, which the machine has let down
 
 
 class WorkerDied(UserError, BrokenExecutor):
@@ -17,6 +17,22 @@ class WorkerDied(UserError, BrokenExecutor):
 
     def __init__(self) -> None:
         super().__init__(f"its worker died {ATTEMPTS} times, running nothing else (out of memory?)")
+
+
+class Shortage(UserError, BrokenExecutor):
+    """Each time that this task ran alone, memory or a file was lacking."""
+
+    def __init__(self, last: Exception) -> None:
+        super().__init__(one_line(f"{type(last).__name__}: {last}") + f"; {ATTEMPTS} times, running nothing else")
+
+
+def may_pass(error: Exception) -> bool:
+    """Whether the task is to be run again, alone: another task may have caused what ended it."""
+    return isinstance(error, BrokenExecutor) or is_shortage(error)
+
+
+def given_up(last: Exception) -> UserError:
+    return Shortage(last) if is_shortage(last) else WorkerDied()
 
 
 class TaskFuture(Future[Any]):

@@ -8,7 +8,7 @@ from typing import Any
 from reprotune.arithmetic import kernels
 from reprotune.artifacts import read_json
 from reprotune.data import stored
-from reprotune.params import Params
+from reprotune.params import Section
 from reprotune.pipeline.progress import StudyProgress, display
 from reprotune.results import best_so_far, read, write
 from reprotune.search import journal, study
@@ -18,7 +18,7 @@ from reprotune.tracking import description
 from reprotune.tracking.parent_run import NOTE, ParentRun, parent_run
 
 
-def run_study(spec: StudySpec, params: Params, executor: Executor, anew: bool) -> None:
+def run_study(spec: StudySpec, executor: Executor, anew: bool) -> None:
     """Run the study, or what its journal lacks of it. `anew`: train a finished one again, from its first trial."""
 
     def discard(opened: journal.Journal) -> bool:
@@ -27,7 +27,7 @@ def run_study(spec: StudySpec, params: Params, executor: Executor, anew: bool) -
     kernels.warn_if_untried()
     _tell_of_others(spec)
     # MLflow is imported and opened before the first ask, which has to wait for the workers' imports.
-    with journal.opened(spec.journal, spec.directions, discard) as opened, _tracked(spec, params) as parent:
+    with journal.opened(spec.journal, spec.directions, discard) as opened, _tracked(spec) as parent:
         _follow(study.run(spec, opened, executor), opened, spec, parent)
 
 
@@ -55,14 +55,14 @@ def _follow(running: Iterator[Trial], opened: journal.Journal, spec: StudySpec, 
             _log_whole(parent, spec, trials, metrics)
 
 
-def backfill(spec: StudySpec, params: Params) -> int:
+def backfill(spec: StudySpec) -> int:
     """Write what MLflow lacks of the study, from its journal or else from its result files; how many trials it has."""
     if not spec.journal.exists():
         trials = read.read_trials(spec.folder, spec)
-        with _tracked(spec, params, read_json(spec.folder / "study.json")["identity"]) as parent:
+        with _tracked(spec, read_json(spec.folder / "study.json")["identity"]) as parent:
             _log_all(parent, spec, read.empty_study(spec), trials)
         return len(trials)
-    with journal.opened(spec.journal, spec.directions, lambda _: False) as opened, _tracked(spec, params) as parent:
+    with journal.opened(spec.journal, spec.directions, lambda _: False) as opened, _tracked(spec) as parent:
         trials = study.told(opened, spec.n_trials)
         _log_all(parent, spec, opened.study, trials)
         return len(trials)
@@ -80,25 +80,33 @@ def _log_whole(parent: ParentRun, spec: StudySpec, trials: list[Trial], metrics:
     parent.log_series(best_so_far.series(spec, trials), trials)
     parent.log_metrics({name: value for name, value in metrics.items() if isinstance(value, int | float)})
     parent.log_tags({"n_trials": spec.n_trials, "timeout": spec.timeout, "stopped_by": metrics["stopped_by"]})
+    parent.log_tags({"dataset": spec.dataset.name})
     parent.log_tags({NOTE: description.of_study(spec, trials)})
     parent.log_files((path, None) for path in sorted(spec.folder.glob("[!.]*.*")))  # the stage `report` adds figures
     parent.log_files((spec.dataset.folder / name, "dataset") for name in (stored.DESCRIPTION, stored.CLASS_BALANCE))
 
 
 @contextmanager
-def _tracked(spec: StudySpec, params: Params, identity: str = "") -> Iterator[ParentRun]:
-    """The study's parent run, with the params that a resumed study cannot have changed.
-
-    identity: of results that were made in another environment.
-    """
-    content = params.model_dump(mode="json")
-    determining = {
-        "seed": params.seed,
-        "data": {"dataset": params.data.dataset, "digest": spec.dataset.digest},
-        "model": content["model"],
-        "training": content["training"] | {"device": spec.device},
-        "window": spec.window,
-        **{key: value for key, value in content[spec.name].items() if key not in ("n_trials", "timeout")},
-    }
-    with parent_run(spec.name, identity or spec.identity, determining) as parent:
+def _tracked(spec: StudySpec, identity: str = "") -> Iterator[ParentRun]:
+    """The study's parent run. identity: of results that were made in another environment."""
+    with parent_run(spec.name, identity or spec.identity, _determining(spec)) as parent:
         yield parent
+
+
+def _determining(spec: StudySpec) -> dict[str, Any]:
+    """What the identity stands for. MLflow refuses to change a param, so nothing else of params.yaml is one."""
+    space = {
+        name: declared.model_dump(exclude_defaults=True) if isinstance(declared, Section) else declared
+        for name, declared in spec.space.items()
+    }
+    return {
+        "seed": spec.seed,
+        "dataset": spec.dataset.digest,
+        "device": spec.device,
+        "window": spec.window,
+        "sampler": spec.sampler,
+        "pruner": spec.pruner,
+        **({"minimize": spec.cost} if spec.cost else {}),
+        "search_space": space,
+        "first": spec.first or {},
+    }

@@ -67,6 +67,16 @@ class Journal:
         self._storage.set_trial_user_attr(trial_id, "told", told)
         self._storage.set_trial_state_values(trial_id, TrialState[result.state], values)
 
+    def end(self, told: int) -> None:
+        """Record that the study ended with so many trials, by its timeout if more were asked."""
+        if told != self.ended:
+            self.study.set_user_attr("ended", told)
+
+    @property
+    def ended(self) -> int | None:
+        """With how many told trials the study ended, when it last did."""
+        return self.study.user_attrs.get("ended")
+
     @property
     def elapsed(self) -> float:
         """Seconds that the study had taken when the last result was told."""
@@ -97,13 +107,14 @@ def opened(path: Path, directions: Sequence[Direction], discard: Callable[[Journ
 
 
 def unfinished(path: Path) -> bool:
-    """Whether a journal, of whatever study, has a trial that was asked and never told. It is only read."""
+    """Whether a journal, of whatever study, was left before the study's end. It is only read."""
     backend = JournalFileBackend(str(path), lock_obj=_AlreadyLocked(str(path)))
     try:
         study = optuna.load_study(study_name=path.stem, storage=optuna.storages.JournalStorage(backend))
     except (AssertionError, KeyError, TypeError, ValueError):  # whatever Optuna makes of a damaged one
         return False
-    return not all(trial.state.is_finished() for trial in study.get_trials(deepcopy=False))
+    told = [trial.state.is_finished() for trial in study.get_trials(deepcopy=False)]
+    return not all(told) and sum(told) != study.user_attrs.get("ended")
 
 
 def _read(path: Path, directions: Sequence[Direction]) -> Journal:

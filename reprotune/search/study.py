@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import takewhile
 
 import optuna
@@ -20,7 +21,7 @@ from reprotune.search.journal import Journal
 from reprotune.search.samplers import PRUNED_AS_COMPLETE, SAMPLERS
 from reprotune.search.space import suggest
 from reprotune.search.spec import StudySpec, seeds
-from reprotune.search.trial import Result, Task, run_trial
+from reprotune.search.trial import Result, Task, run_trial, unless_late
 from reprotune.training.models import Config
 
 
@@ -41,11 +42,11 @@ def run(spec: StudySpec, journal: Journal, executor: Executor) -> Iterator[Trial
     first = range(min(spec.window, spec.n_trials))
     asked = sum(1 for _ in takewhile(window.ask, first))
     number, more = 0, asked == spec.window
-    while number < asked:
-        told = window.tell(number)
+    while number < asked and (told := window.tell(number)):
         more = more and asked < spec.n_trials and window.ask(asked)
         number, asked = number + 1, asked + more
         yield told  # after the ask, so that no worker waits for what is done with it
+    journal.end(number)
 
 
 def told(journal: Journal, n_trials: int) -> list[Trial]:
@@ -78,24 +79,25 @@ class _Window:
     def __init__(self, spec: StudySpec, journal: Journal, executor: Executor) -> None:
         self._spec, self._journal, self._executor = spec, journal, executor
         self._started = time.monotonic() - journal.elapsed
+        self._deadline = time.time() - journal.elapsed + spec.timeout if spec.timeout else None
         self._recorded = len(journal.trials)
         self._storage = InMemoryStorage()
         self._study = optuna.create_study(storage=self._storage, directions=spec.directions)
         self._history = History()
-        self._futures: dict[int, Future[Result]] = {}
+        self._futures: dict[int, Future[Result | None]] = {}
 
     def ask(self, number: int) -> bool:
         """Ask trial `number`, or take it from the journal, and submit it. False if the timeout forbids it."""
         if number < self._recorded:
-            self._study.add_trial(_as_asked(self._journal.trial(number)))
-        elif self._spec.timeout and time.monotonic() - self._started >= self._spec.timeout:
+            self._study.add_trial(as_asked(self._journal.trial(number)))
+        elif self._deadline is not None and time.time() >= self._deadline:
             return False
         else:
             self._propose(number)
         trial = self._journal.trial(number)
         if not trial.state.is_finished():
             work = task(self._spec, number, trial.params, self._history)
-            self._futures[number] = self._executor.submit(run_trial, work)
+            self._futures[number] = self._executor.submit(partial(unless_late, run_trial, self._deadline), work)
         return True
 
     def _propose(self, number: int) -> None:
@@ -106,10 +108,11 @@ class _Window:
         suggest(trial, self._spec.space)
         self._journal.ask(self._storage.get_trial(trial._trial_id))
 
-    def tell(self, number: int) -> Trial:
-        """Await trial `number`, record its result, and let the next asks see it."""
+    def tell(self, number: int) -> Trial | None:
+        """Await trial `number`, record its result, and let the next asks see it. None if the timeout came before it."""
         if future := self._futures.pop(number, None):
-            result = self._await(future)
+            if not (result := self._await(future)):
+                return None
             self._journal.tell(number, result, self._spec.values(result), time.monotonic() - self._started)
         trial = self._journal.trial(number)
         told = Journal.result(trial)
@@ -118,14 +121,14 @@ class _Window:
         self._history.append(past_trial(self._spec, told))
         return _told(trial, told)
 
-    def _await(self, future: Future[Result]) -> Result:
+    def _await(self, future: Future[Result | None]) -> Result | None:
         try:
             return future.result(self._spec.trial_timeout)
         except TimeoutError:
             reason = f"TimeoutError: took longer than execution.trial_timeout = {self._spec.trial_timeout} s"
-        except BrokenExecutor as error:  # each worker that ran it died
+        except BrokenExecutor as error:  # the machine let it down whenever it ran
             reason = f"{type(error).__name__}: {error}"
-        return Result("FAIL", (), None, reason)
+        return Result("FAIL", (), None, reason, by_machine=True)
 
     def _tell_sampler(self, number: int, result: Result) -> None:
         if len(self._spec.objectives) == 1:  # with several, TPE fails on a trial that has intermediate values
@@ -138,7 +141,7 @@ class _Window:
         self._study.tell(number, values, TrialState[seen.state])
 
 
-def _as_asked(trial: FrozenTrial) -> FrozenTrial:
+def as_asked(trial: FrozenTrial) -> FrozenTrial:
     """A trial of the journal as it was when it was asked."""
     return create_trial(
         state=TrialState.RUNNING,
@@ -149,7 +152,7 @@ def _as_asked(trial: FrozenTrial) -> FrozenTrial:
 
 
 def finished(spec: StudySpec, journal: Journal) -> bool:
-    """Whether nothing is left to ask, and every asked trial was told."""
-    told = [trial.state.is_finished() for trial in journal.trials]
+    """Whether nothing is left to train."""
+    trials = len(told(journal, spec.n_trials))
     timed_out = spec.timeout is not None and journal.elapsed >= spec.timeout
-    return all(told) and (len(told) >= spec.n_trials or timed_out)
+    return trials == spec.n_trials or (timed_out and trials == journal.ended)

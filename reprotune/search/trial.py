@@ -1,12 +1,13 @@
 """One trial, as a worker runs it: a pure function of its task. It writes nothing."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from reprotune.data.stored import open_dataset
-from reprotune.errors import one_line
+from reprotune.errors import UserError, is_shortage, one_line
 from reprotune.search.history import HistorySnapshot
 from reprotune.search.pruners import TrialPruner
 from reprotune.training.cost import Cost, measure
@@ -42,6 +43,7 @@ class Result:
     reason: str = ""  # why it was pruned or failed
     seconds: float | None = None
     attrs: dict[str, Any] = field(default_factory=dict)  # the pruner's notes
+    by_machine: bool = False  # it failed for want of memory, a file, a worker or time, not by its config
 
     @property
     def accuracy(self) -> float | None:
@@ -54,7 +56,10 @@ class Result:
 
 
 def run_trial(task: Task) -> Result:
-    """Train the config; ask the pruner after each epoch. An error makes a FAIL with its reason, never an exception."""
+    """Train the config; ask the pruner after each epoch.
+
+    An error makes a FAIL with its reason. Raises only what is not the config's doing: UserError, and a shortage.
+    """
     started = time.perf_counter()
     curve: list[Epoch] = []
     cost = None
@@ -75,5 +80,12 @@ def run_trial(task: Task) -> Result:
                 state, reason = "PRUNED", f"{task.pruner} after epoch {epoch}"
                 break
     except Exception as error:
+        if isinstance(error, UserError) or is_shortage(error):
+            raise
         state, reason = "FAIL", one_line(f"{type(error).__name__}: {error}")
     return Result(state, tuple(curve), cost, reason, time.perf_counter() - started, pruner.attrs if pruner else {})
+
+
+def unless_late(work: Callable[[Task], Result], deadline: float | None, task: Task) -> Result | None:
+    """The task's result; None, and nothing is trained, if the deadline (seconds since the epoch) has passed."""
+    return None if deadline is not None and time.time() >= deadline else work(task)

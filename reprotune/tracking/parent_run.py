@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from reprotune.artifacts import flat
 from reprotune.environment import git
 from reprotune.errors import one_line
 from reprotune.tracking import store, trial_run
@@ -151,7 +152,8 @@ def _begun(experiment: str, identity: str, params: Mapping[str, Any]) -> ParentR
     run = run or client.create_run(experiment_id, run_name=f"{experiment} {key}", tags=tags)
     # Not `mlflow.start_run`: while a run is active, MLflow does not tell which one Optuna's callback made.
     client.update_run(run.info.run_id, status="RUNNING")
-    client.log_batch(run.info.run_id, params=[Param(key, str(value)) for key, value in _flat(params)])
+    new = {key: value for key, value in flat(params) if key not in run.data.params}  # MLflow refuses to change one
+    client.log_batch(run.info.run_id, params=[Param(key, str(value)) for key, value in new.items()])
     return ParentRun(client, run)
 
 
@@ -166,12 +168,3 @@ def add_files(experiment: str, identity: str, files: Files) -> None:
 def _log_files(client: "MlflowClient", run_id: str, files: Files) -> None:
     for path, below in files:
         client.log_artifact(run_id, str(path), below)
-
-
-def _flat(value: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
-    """{"a": {"b": 1}} → ("a.b", 1), as `dvc params diff` names them."""
-    for key, inner in value.items():
-        if isinstance(inner, Mapping):
-            yield from _flat(inner, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", inner

@@ -1,6 +1,7 @@
 """results/model/: the model that was found, with all that it takes to use it."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 import safetensors.torch
 import torch
@@ -9,11 +10,11 @@ from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from reprotune.artifacts import atomic_write, read_json, write_json
-from reprotune.data import image_folder
+from reprotune.data import pictures
 from reprotune.data.images import Inputs, Shape
 from reprotune.data.stored import StoredDataset
-from reprotune.errors import UserError, one_line
-from reprotune.params import Images
+from reprotune.errors import UserError, named, one_line
+from reprotune.params import Images, Range
 from reprotune.training.fit import pixels
 from reprotune.training.models import Config, build
 
@@ -31,6 +32,7 @@ class Description(BaseModel):
     shape: Shape  # channels, height, width
     mean: tuple[float, ...]  # the model's own first part uses them, if its config says `normalise`
     std: tuple[float, ...]
+    range: Range | None = None  # what is black and what is white in a picture of more than 8 bits
 
 
 def weights(model: nn.Module, test_accuracy: float) -> bytes:
@@ -59,8 +61,9 @@ def write(path: Path, config: Config, dataset: StoredDataset) -> None:
         shape=dataset.shape,
         mean=dataset.mean,
         std=dataset.std,
+        range=dataset.own.range if dataset.own else None,
     )
-    write_json(FOLDER / "model.json", description.model_dump())
+    write_json(FOLDER / "model.json", description.model_dump(exclude_defaults=True))
 
 
 def read() -> tuple[nn.Module, Description]:
@@ -77,14 +80,30 @@ def read() -> tuple[nn.Module, Description]:
     return model.eval(), description
 
 
-@torch.inference_mode()
-def classify(model: nn.Module, description: Description, picture: Path) -> dict[str, float]:
+class Seen(NamedTuple):
+    classes: dict[str, float]  # class → probability, the likeliest first
+    range: Range | None  # what was black and white, if the picture has more than 8 bits
+    several: bool  # frames or pages, of which the first was seen
+
+
+def classify(model: nn.Module, description: Description, path: Path) -> dict[str, float]:
     """Class → probability, the likeliest first, of a picture of any size. Raises UserError."""
+    return look(model, description, path).classes
+
+
+@torch.inference_mode()
+def look(model: nn.Module, description: Description, path: Path) -> Seen:
+    """The same, and how the picture was read. Raises UserError."""
     channels, height, width = description.shape
-    images = Images(folder=str(picture.parent), size=(height, width), mode="grey" if channels == 1 else "rgb")
+    images = Images(folder=str(path.parent), size=(height, width), mode="grey" if channels == 1 else "rgb")
     try:
-        image = torch.from_numpy(image_folder.pixels(picture, images).copy())
-    except Exception as error:  # Pillow's readers raise whatever a broken file makes them trip over
-        raise UserError(f"{picture}: is no readable image ({one_line(error)})") from None
+        picture = pictures.load(path)
+        black_and_white = description.range
+        if picture.deep and not black_and_white:
+            black_and_white = pictures.decided([pictures.highest(picture)])
+        image = torch.from_numpy(pictures.pixels(picture, images, black_and_white).copy())
+    except pictures.Unreadable as error:
+        raise UserError(f"{named([path])}: is no readable image ({error})") from None
     shares = model(pixels(image.unsqueeze(0))).softmax(dim=1)[0].tolist()
-    return dict(sorted(zip(description.classes, shares, strict=True), key=lambda pair: -pair[1]))
+    classes = dict(sorted(zip(description.classes, shares, strict=True), key=lambda pair: -pair[1]))
+    return Seen(classes, black_and_white if picture.deep else None, picture.several)

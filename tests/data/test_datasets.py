@@ -1,7 +1,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from conftest import blobs, make_data
 from reprotune.artifacts import read_csv, read_json
 from reprotune.data import datasets, splits
 from reprotune.data.datasets import Dataset
-from reprotune.data.images import Arrays
+from reprotune.data.images import Arrays, whole
 from reprotune.data.stored import StoredDataset
 from reprotune.errors import UserError
 from reprotune.params import Data
@@ -27,7 +27,9 @@ def _read_once() -> Iterator[None]:
     """The 5,000 digits are text that takes 2 s to read."""
     with pytest.MonkeyPatch.context() as patch:
         shipped = datasets.DATASETS["mnist_5k"]
-        patch.setitem(datasets.DATASETS, "mnist_5k", replace(shipped, fetch=cache(shipped.fetch)))
+        assert isinstance(shipped, Dataset)
+        read = cache(partial(shipped.fetch, data()))
+        patch.setitem(datasets.DATASETS, "mnist_5k", replace(shipped, fetch=lambda _: read()))
         yield
 
 
@@ -79,10 +81,10 @@ def test_an_impossible_part_is_refused(tmp_path: Path, count: int, allowed: str)
 
 def test_a_part_cannot_be_taken_where_a_class_has_one_image() -> None:
     labels = np.array([0] * 9 + [1])
-    arrays = Arrays(np.zeros((10, 1, 2, 2), dtype=np.uint8), labels)
-    assert len(splits.stratified_part(arrays, None, 0, "data.valid_examples").labels) == 10
+    part = whole(Arrays(np.zeros((10, 1, 2, 2), dtype=np.uint8), labels))
+    assert len(splits.stratified_part(part, None, 0, "data.valid_examples").labels) == 10
     with pytest.raises(UserError, match=r"data.valid_examples = 5: must be null for all 10, as one class has a single"):
-        splits.stratified_part(arrays, 5, 0, "data.valid_examples")
+        splits.stratified_part(part, 5, 0, "data.valid_examples")
 
 
 def test_an_unknown_dataset_is_refused(tmp_path: Path) -> None:

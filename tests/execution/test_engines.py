@@ -1,5 +1,6 @@
 """Both engines give the same results; workers do not outlive what started them."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -10,12 +11,13 @@ from pathlib import Path
 
 import psutil
 import pytest
+import torch
 from conftest import ROOT, facts, make_execution, make_params, run
 
 from reprotune.data.stored import StoredDataset
-from reprotune.errors import UserError
+from reprotune.errors import UserError, is_shortage
 from reprotune.execution import engines, local_pool
-from reprotune.execution.pool import WorkerDied
+from reprotune.execution.pool import Shortage, WorkerDied
 from reprotune.search import spec as specs
 
 
@@ -120,6 +122,22 @@ def die_unless_alone(folder: Path, number: int) -> int:
     return number
 
 
+PASSING = (
+    MemoryError("as told"),
+    OSError(errno.EIO, "as told"),
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+)
+
+
+def lack_unless_alone(folder: Path, number: int, error: Exception) -> int:
+    """Raises it; the first time only, if `number` is not 2."""
+    marker = folder / str(number)
+    if number == 2 or not marker.exists():
+        marker.touch()
+        raise error
+    return number
+
+
 def answer(number: int) -> int:
     time.sleep(0.05)
     return number
@@ -136,6 +154,27 @@ def test_a_dead_worker_costs_no_other_task(tmp_path: Path) -> None:
         assert [future.result() for future in futures[5:]] == [3, 0, 1, 2]
         again = pool.submit(answer, 7)
         assert [again.result(), again.result()] == [7, 7]
+
+
+@pytest.mark.parametrize("name", engines.ENGINES)
+def test_what_lacked_memory_or_a_file_is_run_again(name: str, tmp_path: Path) -> None:
+    with engines.started(make_execution(engine=name, workers=2)) as pool:
+        futures = [pool.submit(answer, number) for number in range(3)]
+        futures += [pool.submit(lack_unless_alone, tmp_path, 10 + i, error) for i, error in enumerate(PASSING)]
+        futures += [pool.submit(lack_unless_alone, tmp_path, 2, PASSING[0]), pool.submit(answer, 3)]
+        assert [future.result() for future in futures[:6]] == [0, 1, 2, 10, 11, 12]
+        with pytest.raises(Shortage, match=r"^MemoryError: as told; 3 times, running nothing else$"):
+            futures[6].result()
+        assert futures[7].result() == 3
+
+
+def test_a_shortage_is_told_from_an_error() -> None:
+    with pytest.raises(RuntimeError) as lacking:
+        torch.empty(2**45, dtype=torch.uint8)
+    assert all(is_shortage(error) for error in (*PASSING, lacking.value))
+    with pytest.raises(RuntimeError) as wrong:
+        torch.ones(2) @ torch.ones(3)
+    assert not any(is_shortage(error) for error in (wrong.value, TimeoutError(), ValueError("out of memory")))
 
 
 def test_a_task_that_hangs_is_given_up(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from conftest import ROOT, InlineExecutor, make_params
 from ruamel.yaml import YAML
 
 from reprotune.artifacts import read_csv, read_json, read_yaml
-from reprotune.data.stored import StoredDataset
+from reprotune.data.stored import Own, StoredDataset
 from reprotune.pipeline import evaluation, report
 from reprotune.pipeline.run_study import run_study
 from reprotune.results import read
@@ -44,8 +44,8 @@ PARAMS = make_params(evaluate__seeds=2, training__epochs=2)
 
 @pytest.fixture
 def source(dataset: StoredDataset, repository: Path) -> str:
-    run_study(specs.from_params(PARAMS, "single_objective", dataset), PARAMS, InlineExecutor(), anew=False)
-    run_study(read.read_studies(PARAMS, dataset)[1], PARAMS, InlineExecutor(), anew=False)
+    run_study(specs.from_params(PARAMS, "single_objective", dataset), InlineExecutor(), anew=False)
+    run_study(read.read_studies(PARAMS, dataset)[1], InlineExecutor(), anew=False)
     configs = evaluation.winners(PARAMS)
     scores = evaluation.test_scores(evaluation.trained(configs, dataset, PARAMS, InlineExecutor(), anew=False))
     summary = evaluation.summarize(configs, scores, dataset)
@@ -90,6 +90,13 @@ def test_it_reads_only_what_dvc_yaml_declares(
     assert {str(path): path.read_bytes() for path in Path("results").glob("*/figures/*")} == drawn
     report.write(PARAMS, dataset)
     assert report.REPORT.read_text() == source
+    monkeypatch.setattr(dataset, "own", Own(copies=21, two_labels=3, left_out=4, groups=12, range=(0, 4095)))
+    report.write(PARAMS, dataset)
+    told = "21 are copies of another and in its split, 3 are under several classes, 4 were left out"
+    assert told in report.REPORT.read_text()
+    more = "12 groups are in one split each. In pictures of more than 8 bits, 0 is black and 4095 is white."
+    assert more in report.REPORT.read_text()
+    assert "copies of another" not in source
 
 
 def test_a_reason_is_shown_as_it_is() -> None:

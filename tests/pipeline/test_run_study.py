@@ -24,13 +24,13 @@ def test_an_unfinished_study_of_older_code_is_not_continued(
             run(older, repository, Dying(5))
     assert older.journal != declared.journal
     before = older.journal.read_bytes()
-    run_study(declared, params, InlineExecutor(), anew=False)
+    run_study(declared, InlineExecutor(), anew=False)
     told = f"{older.journal}: holds an unfinished study of other params, data, code or arithmetic; "
     assert capsys.readouterr().out.startswith(f"{told}it stays as it is, and a new study begins\n")
     assert older.journal.read_bytes() == before
     with journal.opened(declared.journal, declared.directions, lambda _: False) as opened:
         assert facts(study.told(opened, declared.n_trials)) == facts(run(declared, repository / "undisturbed"))
-    run_study(declared, params, InlineExecutor(), anew=False)  # its own is there: nothing to tell
+    run_study(declared, InlineExecutor(), anew=False)  # its own is there: nothing to tell
     assert told not in capsys.readouterr().out
 
 
@@ -40,5 +40,5 @@ def test_a_finished_study_of_older_code_is_no_news(
     params = make_params(single_objective__n_trials=3)
     declared = specs.from_params(params, "single_objective", dataset)
     run(replace(declared, seed=1), repository)
-    run_study(declared, params, InlineExecutor(), anew=False)
+    run_study(declared, InlineExecutor(), anew=False)
     assert "unfinished" not in capsys.readouterr().out

@@ -12,7 +12,6 @@ from mlflow.exceptions import MlflowException
 from reprotune import artifacts
 from reprotune.data.stored import StoredDataset
 from reprotune.errors import UserError
-from reprotune.params import Params
 from reprotune.pipeline import run_study, verify
 from reprotune.results import read
 from reprotune.search import spec as specs
@@ -22,11 +21,11 @@ from reprotune.tracking import trial_run
 from reprotune.training.optimizers import OPTIMIZERS, SCHEDULES
 
 
-def conduct(dataset: StoredDataset, name: str = "single_objective", **changes: object) -> tuple[StudySpec, Params]:
+def conduct(dataset: StoredDataset, name: str = "single_objective", **changes: object) -> StudySpec:
     params = make_params(**{f"{name}__{key}": value for key, value in changes.items()})
     declared = specs.from_params(params, name, dataset)
-    run_study.run_study(declared, params, InlineExecutor(), anew=False)
-    return declared, params
+    run_study.run_study(declared, InlineExecutor(), anew=False)
+    return declared
 
 
 def statuses(experiment: str) -> dict[str, str]:
@@ -44,7 +43,7 @@ def statuses(experiment: str) -> dict[str, str]:
 def test_every_trial_is_trained_again_to_the_same_bits(
     repository: Path, dataset: StoredDataset, name: str, pruner: str
 ) -> None:
-    declared, _ = conduct(dataset, name, pruner=pruner, n_trials=14)
+    declared = conduct(dataset, name, pruner=pruner, n_trials=14)
     numbers = list(range(14))
     tracked = trial_run.curves(declared, numbers)
     assert sorted(tracked) == numbers
@@ -81,7 +80,7 @@ EVERYTHING = {
 
 @pytest.mark.parametrize("name", ["single_objective", "multi_objective"])
 def test_a_study_of_all_that_can_be_searched(repository: Path, dataset: StoredDataset, name: str) -> None:
-    declared, _ = conduct(dataset, name, search_space=EVERYTHING, n_trials=14)
+    declared = conduct(dataset, name, search_space=EVERYTHING, n_trials=14)
     written = read.read_trials(declared.folder, declared)
     assert {trial.config["model"] for trial in written} == {"mlp", "cnn"}
     assert not [trial.result.reason for trial in written if trial.result.state == "FAIL"]
@@ -91,7 +90,7 @@ def test_a_study_of_all_that_can_be_searched(repository: Path, dataset: StoredDa
 
 
 def test_a_difference_is_found(repository: Path, dataset: StoredDataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    declared, _ = conduct(dataset, "multi_objective", n_trials=6)
+    declared = conduct(dataset, "multi_objective", n_trials=6)
     folder = declared.folder
     trials = read.read_trials(folder, declared)
     tracked = trial_run.curves(declared, [0])
@@ -117,14 +116,14 @@ def test_a_difference_is_found(repository: Path, dataset: StoredDataset, monkeyp
 
 @pytest.mark.parametrize("name", ["single_objective", "multi_objective"])
 def test_result_files_are_read_back(repository: Path, dataset: StoredDataset, name: str) -> None:
-    declared, params = conduct(dataset, name, n_trials=14)
+    declared = conduct(dataset, name, n_trials=14)
     written = read.read_trials(declared.folder, declared)
     rows = artifacts.read_csv(declared.folder / "trials.csv")
     assert [trial.optuna.number for trial in written] == [int(row["number"]) for row in rows]
     assert [trial.result.state for trial in written] == [row["state"] for row in rows]
     before = {path: path.read_bytes() for path in Path("results").rglob("*.*")}
     shutil.rmtree("results")
-    run_study.run_study(declared, params, InlineExecutor(), anew=False)
+    run_study.run_study(declared, InlineExecutor(), anew=False)
     assert {path: path.read_bytes() for path in Path("results").rglob("*.*")} == before
     assert facts(read.read_trials(declared.folder, declared)) == facts(written)
 
@@ -132,7 +131,7 @@ def test_result_files_are_read_back(repository: Path, dataset: StoredDataset, na
 @pytest.mark.parametrize("name", ["single_objective", "multi_objective"])
 @pytest.mark.parametrize("journals", ["journals", "no journals"])
 def test_a_lost_store_is_made_again(repository: Path, dataset: StoredDataset, name: str, journals: str) -> None:
-    declared, params = conduct(dataset, name, n_trials=10)
+    declared = conduct(dataset, name, n_trials=10)
     expected = statuses(name)
     assert len(expected) == 11
     for path in repository.glob("mlflow.db*"):
@@ -141,7 +140,7 @@ def test_a_lost_store_is_made_again(repository: Path, dataset: StoredDataset, na
         shutil.rmtree("studies")
     client = MlflowClient(f"sqlite:///{Path.cwd() / 'mlflow.db'}")
     for _ in range(2):
-        assert run_study.backfill(declared, params) == 10
+        assert run_study.backfill(declared) == 10
         assert statuses(name) == expected
         locations = {e.name: e.artifact_location for e in client.search_experiments() if e.name != "Default"}
         assert locations == {name: (Path.cwd() / "mlruns" / name).as_uri()}
@@ -157,7 +156,7 @@ def test_results_of_other_params_are_not_taken_for_the_studys_own(repository: Pa
         with pytest.raises(
             UserError, match="results/single_objective: holds a study of other params or data; run `dvc"
         ):
-            run_study.backfill(declared, params)
+            run_study.backfill(declared)
         with pytest.raises(UserError, match="holds a study of other params"):
             list(verify.differences(declared, [0], {}, InlineExecutor()))
     assert statuses("single_objective") == before
@@ -166,7 +165,7 @@ def test_results_of_other_params_are_not_taken_for_the_studys_own(repository: Pa
 def test_results_of_another_environment_are_tracked_as_its_own(
     repository: Path, dataset: StoredDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    declared, params = conduct(dataset)
+    declared = conduct(dataset)
     expected = statuses("single_objective")
     shutil.rmtree("studies")
     for path in repository.glob("mlflow.db*"):
@@ -174,7 +173,7 @@ def test_results_of_another_environment_are_tracked_as_its_own(
     monkeypatch.setenv("MKL_CBWR", "COMPATIBLE")
     elsewhere = replace(declared)
     assert elsewhere.identity != declared.identity
-    run_study.backfill(elsewhere, params)
+    run_study.backfill(elsewhere)
     assert statuses("single_objective") == expected
     assert f"single_objective {declared.identity[:12]}" in expected
 
@@ -184,7 +183,7 @@ def test_a_store_that_fails_in_the_middle_costs_no_trial(
     repository: Path, dataset: StoredDataset, monkeypatch: pytest.MonkeyPatch, after: int
 ) -> None:
     """The study goes on without MLflow, to the same bytes, and MLflow is made up later."""
-    declared, params = conduct(dataset, n_trials=10)
+    declared = conduct(dataset, n_trials=10)
     expected, runs = {p: p.read_bytes() for p in Path("results").rglob("*.*")}, statuses("single_objective")
     for folder in ("studies", "results"):
         shutil.rmtree(folder)
@@ -202,7 +201,7 @@ def test_a_store_that_fails_in_the_middle_costs_no_trial(
         patch.setattr(MlflowClient, "log_batch", failing)
         conduct(dataset, n_trials=10)
     assert {p: p.read_bytes() for p in Path("results").rglob("*.*")} == expected
-    run_study.backfill(declared, params)
+    run_study.backfill(declared)
     assert statuses("single_objective") == runs
 
 

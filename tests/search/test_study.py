@@ -4,12 +4,13 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from conftest import Dying, InlineExecutor, Killed, facts, make_params, run
 from optuna.trial import TrialState
-from tasks import failing, hangs_once, killed_if_wide
+from tasks import failing, hangs_once, killed_if_wide, lacks_memory_if_wide
 
 from reprotune.arithmetic import kernels
 from reprotune.data.stored import StoredDataset
@@ -140,11 +141,43 @@ def test_a_timeout_ends_a_study_with_the_trials_of_a_shorter_one(dataset: Stored
     declared = replace(spec(dataset), timeout=1e-6)
     with pytest.raises(Killed):
         run(replace(declared, timeout=None), tmp_path / "timed", Dying(6))
-    asked = 7  # the seventh was asked, then killed at its submission: it is trained all the same
+    told = 3  # the others were asked, or trained and not told
     trials = run(declared, tmp_path / "timed")
-    assert len(trials) == asked
-    assert facts(trials) == facts(run(replace(declared, timeout=None, n_trials=asked), tmp_path / "counted"))
+    assert facts(trials) == facts(run(replace(declared, timeout=None, n_trials=told), tmp_path / "counted"))
     assert len(run(declared, tmp_path / "fresh")) == 0
+
+
+class OneWorker(Backwards):
+    """One worker, which begins with the oldest task, and whose trials take 8 seconds each of `clock`."""
+
+    def __init__(self, clock: list[float]) -> None:
+        super().__init__()
+        self._clock = clock
+
+    def finish_all(self) -> None:
+        future, call = self._open.pop(0)
+        future.set_result(result := call())
+        self._clock[0] += 8.0 if result else 0.0
+
+
+@pytest.mark.parametrize(("timeout", "begun"), [(5.0, 1), (16.0, 2), (17.0, 3), (1e6, 12)])
+def test_no_trial_begins_after_the_timeout(
+    dataset: StoredDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, timeout: float, begun: int
+) -> None:
+    """Not even one that was proposed before it; and the study can be lengthened."""
+    clock = [1000.0]
+    monkeypatch.setattr(study, "time", SimpleNamespace(time=lambda: clock[0], monotonic=lambda: clock[0]))
+    monkeypatch.setattr("reprotune.search.trial.time.time", lambda: clock[0])
+    declared = replace(spec(dataset), window=8, timeout=timeout)
+    trials = run(declared, tmp_path, OneWorker(clock))
+    assert len(trials) == begun
+    assert not journal.unfinished(tmp_path / declared.journal)
+    with journal.opened(tmp_path / declared.journal, declared.directions, lambda _: False) as opened:
+        assert study.finished(declared, opened)
+        assert study.finished(replace(declared, timeout=None), opened) == (begun == 12)
+    longer = run(replace(declared, timeout=None), tmp_path, Dying(12 - begun))
+    assert facts(longer)[:begun] == facts(trials)
+    assert facts(longer) == facts(run(replace(declared, timeout=None), tmp_path / "undisturbed"))
 
 
 def test_elapsed_goes_on_over_resumes(dataset: StoredDataset, tmp_path: Path) -> None:
@@ -163,6 +196,7 @@ def test_a_failed_trial_has_its_reason_and_the_study_goes_on(dataset: StoredData
     failed = [trial for trial in trials if trial.config["lr"] == 1e30]
     assert 0 < len(failed) < 14
     assert all(trial.result.state == "FAIL" and "Diverged: loss became" in trial.result.reason for trial in failed)
+    assert not any(trial.result.by_machine for trial in trials)
     assert all(trial.result.state != "FAIL" for trial in trials if trial.config["lr"] == 0.01)
 
 
@@ -218,7 +252,12 @@ def test_seeds_are_all_different() -> None:
 
 @pytest.mark.parametrize("workers", [1, 3])
 @pytest.mark.parametrize(
-    ("work", "reason"), [(killed_if_wide, "WorkerDied: its worker died 3 times"), (hangs_once, "TimeoutError: took")]
+    ("work", "reason"),
+    [
+        (killed_if_wide, "WorkerDied: its worker died 3 times"),
+        (lacks_memory_if_wide, "Shortage: MemoryError: as told; 3 times"),
+        (hangs_once, "TimeoutError: took"),
+    ],
 )
 def test_a_trial_whose_worker_dies_or_hangs_fails(
     work: Callable[[Task], Result],
@@ -237,6 +276,7 @@ def test_a_trial_whose_worker_dies_or_hangs_fails(
     failed = failing(work, trials)
     assert failed
     assert {trial.number for trial in trials if trial.result.state == "FAIL"} == failed
+    assert {trial.number for trial in trials if trial.result.by_machine} == failed
     assert all(trial.result.reason.startswith(reason) for trial in trials if trial.number in failed)
     same = min(failed) + declared.window  # the trials proposed before the first failure was told
     assert [trial.config for trial in trials[:same]] == [trial[1] for trial in expected[:same]]

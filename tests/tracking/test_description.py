@@ -16,7 +16,7 @@ from reprotune.tracking import parent_run
 @pytest.mark.parametrize("name", ["single_objective", "multi_objective"])
 def test_a_study_describes_itself(dataset: StoredDataset, repository: Path, name: str) -> None:
     declared = specs.from_params(make_params(), name, dataset)
-    run_study.run_study(declared, make_params(), InlineExecutor(), anew=False)
+    run_study.run_study(declared, InlineExecutor(), anew=False)
     client = MlflowClient(f"sqlite:///{repository / 'mlflow.db'}")
     experiment = client.get_experiment_by_name(name)
     assert experiment is not None

@@ -70,7 +70,7 @@ def address(repository: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 def conduct(dataset: StoredDataset, events: dict[int, Callable[[], object]]) -> StudySpec:
     params = make_params()
     declared = specs.from_params(params, "single_objective", dataset)
-    run_study.run_study(declared, params, Watched(InlineExecutor(), events), anew=False)
+    run_study.run_study(declared, Watched(InlineExecutor(), events), anew=False)
     return declared
 
 
@@ -102,5 +102,5 @@ def test_a_server_that_is_lost_costs_no_trial_and_is_made_up_for(
     assert "MLflow failed and is left alone" in capsys.readouterr().err
     assert (declared.folder / "trials.csv").read_text().count("\n") == declared.n_trials + 1
     with server(tmp_path, port):
-        assert run_study.backfill(declared, make_params()) == declared.n_trials
+        assert run_study.backfill(declared) == declared.n_trials
         check(declared, tmp_path)

@@ -1,19 +1,23 @@
 """The model that was found classifies pictures as it did in training, from its files alone."""
 
+import os
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from conftest import CONFIG, InlineExecutor, make_params
 from PIL import Image
 
 from reprotune import artifacts
-from reprotune.data.stored import StoredDataset
+from reprotune.data.stored import Own, StoredDataset
 from reprotune.errors import UserError
 from reprotune.pipeline import evaluation
 from reprotune.training import saved_model
 from reprotune.training.fit import pixels, score
 from reprotune.training.models import Config
+from stages import predict
 
 CNN = {"model": "cnn", "blocks": 2, "channels_1": 4, "channels_2": 4, "kernel": 3, "pooling": "average"}
 CNN |= {"dropout_1": 0.1, "dropout_2": 0.1, "normalise": True, "lr": 0.02}
@@ -68,6 +72,40 @@ def test_what_is_no_picture_is_refused(found: tuple[float, Config], tmp_path: Pa
     for name in ("text.png", "absent.png"):
         with pytest.raises(UserError, match=rf"{name}: is no readable image \(.*\)$"):
             saved_model.classify(model, description, tmp_path / name)
+
+
+def test_how_a_picture_was_read_is_told(
+    found: tuple[float, Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.fromarray(np.full((8, 8), 4000, dtype=np.uint16)).save("deep.png")
+    frames = [Image.new("L", (8, 8), grey) for grey in (40, 200)]
+    frames[0].save("frames.gif", save_all=True, append_images=frames[1:])
+    frames[0].save("plain.png")
+    odd = Path(os.fsdecode(b"caf\xe9.png"))
+    frames[0].save(odd)
+    monkeypatch.setattr(sys, "argv", ["predict", "deep.png", "frames.gif", "plain.png", str(odd)])
+    predict.main()
+    deep, several, plain, escaped = capsys.readouterr().out.splitlines()
+    assert deep.endswith("%; 0 was taken for black, 4095 for white")
+    assert several.endswith("%; the first of several frames or pages")
+    assert plain.endswith("%")
+    assert escaped == plain.replace("plain.png", r"caf\xe9.png")
+
+
+def test_a_picture_of_more_than_8_bits_is_read_as_in_training(
+    found: tuple[float, Config], dataset: StoredDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "range" not in artifacts.read_json(saved_model.FOLDER / "model.json")
+    own = Own(copies=0, two_labels=0, left_out=0, groups=None, range=(0, 4095))
+    monkeypatch.setattr(dataset, "own", own)
+    saved_model.write(saved_model.FOLDER / "weights.safetensors", found[1], dataset)
+    model, description = saved_model.read()
+    image = dataset.load("test").images[0, 0].numpy()
+    dark = image.astype(np.uint16) // 4
+    Image.fromarray(dark << 4).save("deep.png")
+    Image.fromarray(dark.astype(np.uint8)).save("plain.png")
+    one, other = (saved_model.classify(model, description, Path(name)) for name in ("deep.png", "plain.png"))
+    assert one == other
 
 
 def test_a_model_that_is_missing_or_damaged_is_refused(found: tuple[float, Config]) -> None:

@@ -1,0 +1,40 @@
+"""What failed because of the machine is forgotten, so that the next run trains it again."""
+
+import shutil
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from reprotune.search import journal
+from reprotune.search.journal import Journal
+from reprotune.search.spec import StudySpec
+from reprotune.search.study import Trial, as_asked, told
+
+
+def forget_failures(spec: StudySpec) -> list[int]:
+    """The trials that failed for want of memory, a file, a worker or time: their numbers.
+
+    They leave the journal, and so does what was proposed with their failure in view: the study becomes the one
+    that an undisturbed run gives. The journal as it was stays beside it.
+    """
+    if not spec.journal.exists():
+        return []
+    with journal.opened(spec.journal, spec.directions, lambda _: False) as opened:
+        trials = told(opened, len(opened.trials))
+        failed = [trial.number for trial in trials if trial.result.by_machine]
+        if failed:
+            shutil.copy(spec.journal, spec.journal.with_suffix(".previous"))
+            _rewrite(spec, trials[: failed[0] + spec.window])
+    return failed
+
+
+def _rewrite(spec: StudySpec, trials: list[Trial]) -> None:
+    with TemporaryDirectory(dir=spec.journal.parent) as folder:
+        path = Path(folder) / spec.journal.name
+        rewritten = Journal(path, spec.directions)
+        for trial in trials:
+            asked = as_asked(trial.optuna)
+            asked.number = trial.number
+            rewritten.ask(asked)
+            if not trial.result.by_machine:
+                rewritten.tell(trial.number, trial.result, spec.values(trial.result), trial.elapsed)
+        path.replace(spec.journal)

@@ -1,0 +1,52 @@
+"""What failed because of the machine is trained again; the study is then the one that nothing disturbed."""
+
+from concurrent.futures import Future
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Dying, InlineExecutor, facts, make_params, run
+
+from reprotune.data.stored import StoredDataset
+from reprotune.pipeline.retry import forget_failures
+from reprotune.search import journal, study
+from reprotune.search import spec as specs
+from reprotune.search.trial import Result
+
+
+class Short(InlineExecutor):
+    """Two of the trials fail for want of memory."""
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        if args[0].number in (3, 9):
+            return super().submit(lambda _: Result("FAIL", (), None, "as told", by_machine=True), *args)
+        return super().submit(fn, *args, **kwargs)
+
+
+@pytest.mark.parametrize("name", ["single_objective", "multi_objective"])
+def test_the_study_is_as_if_undisturbed(dataset: StoredDataset, tmp_path: Path, name: str) -> None:
+    n_trials, window = 14, 4
+    declared = replace(specs.from_params(make_params(), name, dataset), n_trials=n_trials, window=window)
+    undisturbed = facts(run(declared, tmp_path / "undisturbed"))
+    disturbed = facts(run(declared, tmp_path, Short()))
+    assert disturbed[: 3 + window] != undisturbed[: 3 + window]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)
+        assert forget_failures(declared) == [3, 9]
+    again = 1 + n_trials - (3 + window)  # trial 3, and what was proposed once it had failed
+    assert facts(run(declared, tmp_path, Dying(again))) == undisturbed
+    assert (tmp_path / declared.journal).with_suffix(".previous").exists()
+
+
+def test_without_such_failures_nothing_changes(
+    dataset: StoredDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    declared = specs.from_params(make_params(single_objective__n_trials=3), "single_objective", dataset)
+    assert forget_failures(declared) == []
+    assert not declared.journal.exists()
+    run(declared, tmp_path)
+    assert forget_failures(declared) == []
+    with journal.opened(declared.journal, declared.directions, lambda _: False) as opened:
+        assert study.finished(declared, opened)

@@ -1,0 +1,108 @@
+"""What is edited while a stage runs is never recorded beside results that it did not make."""
+
+import re
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import ROOT, committed
+from ruamel.yaml import YAML
+
+from reprotune.artifacts import flat
+from reprotune.errors import UserError
+from reprotune.inputs import unchanged
+
+STAGES = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Its params, and something at the place of each dep."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DVC_STAGE", raising=False)
+    Path("params.yaml").write_text(committed("params.yaml"))
+    Path("dvc.yaml").write_text((ROOT / "dvc.yaml").read_text())
+    for dep in {dep for stage in STAGES.values() for dep in stage["deps"]}:
+        path = Path(resolved(dep))
+        if not path.suffix:
+            path = path / "inside/file"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("as it was")
+    return tmp_path
+
+
+def resolved(dep: str) -> str:
+    params = dict(flat(YAML(typ="safe").load(committed("params.yaml"))))
+    return re.sub(r"\$\{(.+?)\}", lambda found: str(params[found[1]]), dep)
+
+
+def changed(old: Any) -> Any:
+    if isinstance(old, bool) or old is None:
+        return not old
+    return old + 1 if isinstance(old, int | float) else f"{old}x"
+
+
+def change(key: str) -> None:
+    yaml = YAML()
+    params = yaml.load(Path("params.yaml"))
+    *sections, last = key.split(".")
+    target = params
+    for section in sections:
+        target = target[section]
+    target[last] = [9, 9] if isinstance(target[last], list) else changed(target[last])
+    yaml.dump(params, Path("params.yaml"))
+
+
+KEPT = "changed while this stage ran; what was trained is kept; `dvc repro` goes on from it, or runs what is there now"
+
+
+def told(stage: str, work: Callable[[], Any]) -> str:
+    """How a stage ends, while which this is done."""
+    try:
+        with unchanged(stage):
+            work()
+    except UserError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_key_that_changes(project: Path, stage: str) -> None:
+    """Each key of params.yaml: the stages that dvc.yaml gives it to refuse, the others do not care."""
+    for key in dict(flat(YAML(typ="safe").load(committed("params.yaml")))):
+        Path("params.yaml").write_text(committed("params.yaml"))
+        line = told(stage, partial(change, key))
+        if any(f"{key}.".startswith(f"{given}.") for given in STAGES[stage]["params"]):
+            assert line.startswith(f"params.yaml: {key}")
+            assert line.endswith(KEPT)
+        elif key not in ("data.dataset", "data.images.folder"):  # by which dvc.yaml names a folder
+            assert not line
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_file_that_changes(project: Path, stage: str) -> None:
+    for dep in map(resolved, STAGES[stage]["deps"]):
+        file = Path(dep) if Path(dep).is_file() else Path(dep) / "inside/file"
+        for content in ("another", "longer " * 2**18, ""):  # a large one is known by its size and time
+            assert told(stage, partial(file.write_text, content)) == f"{file}: {KEPT}"
+        assert told(stage, file.unlink) == f"{file}: {KEPT}"
+        assert told(stage, partial(file.write_text, "as it was")) == f"{file}: {KEPT}"
+        assert not told(stage, partial(file.write_text, "as it was"))
+
+
+def test_what_is_no_stage_of_the_pipeline_does_not_care(project: Path) -> None:
+    for name in ("verify", "summary", ""):
+        assert not told(name, partial(Path("params.yaml").write_text, "{}"))
+
+
+@pytest.mark.parametrize("content", ["a: [", "seed", "\0"])
+def test_params_that_cannot_be_read_are_the_stages_to_refuse(project: Path, content: str) -> None:
+    Path("params.yaml").write_text(content)
+    assert not told("single_objective", lambda: None)
+
+
+def test_params_that_can_no_longer_be_read(project: Path) -> None:
+    line = told("evaluate", partial(Path("params.yaml").write_text, "a: ["))
+    assert line.startswith("params.yaml: seed, params.yaml: data.dataset, ")
