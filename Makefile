@@ -6,8 +6,12 @@ VENV ?= .venv
 KILLS ?= 200
 SEED ?= 0
 export PATH := $(abspath $(VENV))/bin:$(PATH)
+# A container's user may have neither a name nor a home, and DVC looks for both.
+export LOGNAME ?= $(firstword $(shell id -un 2> /dev/null || id -u))
+export HOME ?= $(shell echo ~)
+unexport PYTHONHOME PYTHONPATH PYTHONSAFEPATH  # other libraries than the environment's, or none of the project's
 
-.PHONY: help setup repro preset verify retry tracking test test-cluster test-processors soak bench audit ui
+.PHONY: help setup differs repro preset verify retry tracking test test-cluster test-processors soak bench audit ui
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -15,11 +19,14 @@ help:  ## this list
 
 setup: $(VENV)/installed  ## make .venv from requirements.txt, if it is missing or out of date
 
-$(VENV)/installed: requirements.txt
+# A copy of the requirements.txt that was installed. An environment of another folder is changed only if FORCE=1 says so.
+$(VENV)/installed: $(shell cmp -s requirements.txt $(VENV)/installed || echo differs)
+	@test ! -e $(VENV) -o "$(abspath $(VENV))" = "$(CURDIR)/.venv" -o -n "$(FORCE)" || { echo "error: VENV = $(VENV): has not what this requirements.txt says, as far as $@ tells; FORCE=1 installs it there" >&2; exit 2; }
+	@git rev-parse --git-dir > /dev/null 2>&1 || test -e .git || grep -qs no_scm .dvc/config.local || { echo "error: $(CURDIR): is no git repository, which DVC needs: \`git init\` makes it one; without git, write \`[core] no_scm = true\`, in two lines, to .dvc/config.local" >&2; exit 2; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version)'
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --requirement requirements.txt
-	@touch $@
+	@cp requirements.txt $@
 
 repro: setup  ## run the pipeline, or what a change made out of date, and sum up what it found
 	@python -m json.tool .dvc/tmp/rwlock > /dev/null 2>&1 || rm -f .dvc/tmp/rwlock  # DVC, when killed, may tear its lock

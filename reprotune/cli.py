@@ -7,33 +7,38 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
-from pathlib import Path
 
 import psutil
 
 from reprotune import inputs
+from reprotune.environment import isolate
 from reprotune.errors import UserError
 
 _GRACE = 10  # seconds
 
 
 class _Terminated(KeyboardInterrupt):
-    """SIGTERM, which ends a stage as Ctrl-C does."""
+    """A signal that ends a stage as Ctrl-C does."""
 
 
 def run(main: Callable[[], None]) -> None:
-    """Exit code 2 for bad input; 130 for Ctrl-C and 143 for SIGTERM, all that was told until then being kept."""
+    """Exit code 2 for bad input. What a signal stops keeps all that was told until then: 130 for Ctrl-C, 143 for
+    SIGTERM, 129 for SIGHUP, as when its terminal is closed.
+    """
     try:
+        isolate()
         signal.signal(signal.SIGTERM, _terminate)
         signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts in the background ignores it
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup does
+            signal.signal(signal.SIGHUP, _terminate)
         if "DVC_STAGE" in os.environ:
-            threading.Thread(target=_end_with, args=(_dvc(),), daemon=True).start()
+            threading.Thread(target=_end_with, args=(_starter(),), daemon=True).start()
         with inputs.unchanged(_stage()):
             main()
     except (UserError, OSError) as error:
         sys.exit(_refuse(_missing(error) or str(error), 2))
     except KeyboardInterrupt as stop:
-        code = 143 if isinstance(stop, _Terminated) else 130
+        code = 128 + stop.args[0] if isinstance(stop, _Terminated) else 130
         sys.exit(_refuse("stopped; `dvc repro` goes on from here", code))
 
 
@@ -42,45 +47,71 @@ def _stage() -> str:
     return getattr(sys.modules["__main__"].__spec__, "name", "").removeprefix("stages.")
 
 
-def _terminate(*_: object) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough: the workers are ended on the way out
-    last = threading.Timer(_GRACE, os._exit, (143,))  # a library may swallow the exception, and a kill costs nothing
+def _terminate(number: int, _: object) -> None:
+    for other in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(other, signal.SIG_IGN)  # once is enough: the workers are ended on the way out
+    code = 128 + number
+    last = threading.Timer(_GRACE, os._exit, (code,))  # a library may swallow the exception, and a kill costs nothing
     last.daemon = True
     last.start()
-    raise _Terminated
+    raise _Terminated(number)
 
 
 def _missing(error: Exception) -> str:
     """What to do if an output of the pipeline is missing."""
     name = str(error.filename) if isinstance(error, FileNotFoundError) else ""
     made = name.startswith(("data/", "results/"))
-    return f"{name}: is not there; `dvc repro` makes it, `dvc pull` fetches it" if made else ""
+    lost = "git checkout" if name.endswith("metrics.json") else "dvc checkout"  # DVC deletes it, then may be refused
+    back = f"`dvc repro` makes it, `{lost} {name}` brings the last run's back, `dvc pull` fetches it"
+    return f"{name}: is not there; {back}" if made else ""
 
 
 def _refuse(line: str, code: int) -> int:
-    print(f"error: {line}", file=sys.stderr)
+    with contextlib.suppress(OSError):  # the terminal may be gone
+        print(f"error: {line}", file=sys.stderr, flush=True)
     return code
 
 
-def _dvc() -> psutil.Process | None:
-    """The `dvc` that runs this stage, if one does."""
-    with contextlib.suppress(psutil.Error):  # it ended meanwhile
+def _starter() -> psutil.Process | None:
+    """What runs this stage; None if that is gone.
+
+    DVC names the stage in a variable of all that it starts: so it is the nearest process above that was started
+    without it, be it `dvc`, a notebook's kernel, or a shell of a user who set the variable. What a process of another
+    session adopted has lost it.
+    """
+    stage, session, below = os.environ["DVC_STAGE"], os.getsid(0), {os.getpid()}
+    with contextlib.suppress(psutil.Error, OSError):  # it ended meanwhile
         for process in psutil.Process().parents():
-            if "dvc" in [Path(word).name for word in process.cmdline()[:3]]:
-                return process
+            if _variable(process, "DVC_STAGE") != stage:
+                return process if session in below or os.getsid(process.pid) == session else None
+            below.add(process.pid)
     return None
 
 
-def _end_with(dvc: psutil.Process | None) -> None:
+def _variable(process: psutil.Process, name: str) -> str | None:
+    try:
+        return process.environ().get(name)
+    except psutil.AccessDenied:  # another user's
+        return None
+
+
+def _end_with(starter: psutil.Process | None) -> None:
     """A stage whose DVC was killed, maybe before it looked, would go on unseen and be in the way of the next run."""
-    if dvc:
-        dvc.wait()
+    if starter:
+        starter.wait()
     os.kill(os.getpid(), signal.SIGTERM)
 
 
 def asked(*options: str) -> bool:
     """Whether one of these was given to the stage, or to the `dvc` that runs it, which does not pass them on."""
-    dvc = _dvc() if "DVC_STAGE" in os.environ else None
-    words = [*sys.argv[1:], *(dvc.cmdline() if dvc else ())]
+    words = sys.argv[1:]
+    if "DVC_STAGE" in os.environ and (starter := _starter()):
+        with contextlib.suppress(psutil.Error):
+            words += _of_dvc(starter.cmdline())
     letters = {f"-{letter}" for word in words if re.fullmatch("-[a-z]+", word) for letter in word[1:]}  # -fq
     return not letters.union(words).isdisjoint(options)
+
+
+def _of_dvc(words: list[str]) -> list[str]:
+    """The options in `… repro OPTION…` or `… exp run OPTION…`; a notebook's kernel, for one, has others."""
+    return next((words[at:] for at, word in enumerate(words) if word in ("repro", "run")), [])

@@ -75,8 +75,5 @@ def _keys(error: ErrorDetails, content: Any) -> list[str]:
 def _known_keys(location: list[str], schema: type[BaseModel]) -> list[str]:
     section: Any = schema
     for key in location[:-1]:
-        fields = section.model_fields
-        section = fields[key].annotation if key in fields else None
-        if not (isinstance(section, type) and issubclass(section, BaseModel)):  # a search space
-            return ["type", "low", "high", "log", "step", "choices"]
+        section = section.model_fields[key].annotation
     return list(section.model_fields)

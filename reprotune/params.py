@@ -21,7 +21,21 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
 
-class IntRange(Section):
+class Searched(Section):
+    """What a search space declares of one hyperparameter. Its `type` says which keys it has."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known(cls, declared: Any) -> Any:
+        if isinstance(declared, Mapping) and (unknown := [key for key in declared if key not in cls.model_fields]):
+            missing = [key for key, field in cls.model_fields.items() if field.is_required() and key not in declared]
+            lacks = f"; missing: {', '.join(missing)}" if missing else ""
+            known = ", ".join(cls.model_fields)
+            raise ValueError(f"{', '.join(map(str, unknown))}: unknown key; known here: {known}{lacks}")
+        return declared
+
+
+class IntRange(Searched):
     type: Literal["int"]
     low: int
     high: int
@@ -34,7 +48,7 @@ class IntRange(Section):
         return self
 
 
-class FloatRange(Section):
+class FloatRange(Searched):
     type: Literal["float"]
     low: float
     high: float
@@ -61,7 +75,7 @@ def _check_range(low: float, high: float, log: bool, step: float | None) -> None
 Value = bool | int | float | str
 
 
-class Categorical(Section):
+class Categorical(Searched):
     type: Literal["categorical"]
     choices: tuple[Value, ...] = Field(min_length=1, strict=False)
 

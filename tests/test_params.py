@@ -78,6 +78,16 @@ REFUSED = [
     (f"single_objective.{LR}", {"type": "float", "low": 1, "high": 2, "log": True, "step": 0.1}, "cannot have a step"),
     (f"single_objective.{LR}", {"type": "float", "low": 0.1, "high": 0.7, "step": 0.25}, "a whole number of steps"),
     (f"single_objective.{LR}", {"type": "float", "low": 1, "high": 2, "by": 1}, "unknown key; known here: type, low"),
+    (
+        f"single_objective.{LR}",
+        {"type": "categorical", "low": 1, "high": 2, "log": True},
+        "high, log, low: unknown key; known here: type, choices; missing: choices",
+    ),
+    (
+        f"single_objective.{LR}",
+        {"type": "int", "choices": [1]},
+        "choices: unknown key; known here: type, low, high, lo",
+    ),
     ("single_objective.search_space.epochs", {"type": "int", "low": 1.5, "high": 2}, "should be a valid integer"),
     ("single_objective.search_space.epochs", {"type": "int", "low": 0, "high": 2}, "epochs = 0: should be greater"),
     ("single_objective.search_space.dropout", 1.0, "dropout = 1.0: should be less than 1"),

@@ -9,7 +9,7 @@ from functools import cache
 from importlib.metadata import version
 from typing import Any
 
-from reprotune.arithmetic.dispatch import DISPATCH
+from reprotune.arithmetic.dispatch import DISPATCH, overridden
 
 LIBRARIES = ("cmaes", "greenlet", "numpy", "optuna", "scipy", "thop", "torch")  # greenlet: GP sampler's sums
 TRIED = "4ef89a6f0962"  # `digest` on each processor for which the same bytes were seen; README.md names them
@@ -18,7 +18,7 @@ TRIED = "4ef89a6f0962"  # `digest` on each processor for which the same bytes we
 def environment(device: str) -> dict[str, str]:
     """What, beside code, params and data, the bits of a trial on this device depend on."""
     versions = {library: version(library) for library in LIBRARIES}
-    dispatch = {name: os.environ.get(name, "") for name in DISPATCH}
+    dispatch = {name: os.environ.get(name, "") for name in DISPATCH} | overridden()
     return {"machine": platform.machine(), "device": _hardware(device), "kernels": digest()} | versions | dispatch
 
 

@@ -29,5 +29,5 @@ def started(execution: Execution) -> AbstractContextManager[Pool]:
     for name, value in dispatch.overridden().items():
         if not execution.own_arithmetic:
             advice = "or set execution.own_arithmetic to true, which makes another study"
-            raise UserError(f"environment: {name} = {value!r}: must be {dispatch.DISPATCH[name]!r} or unset, {advice}")
+            raise UserError(f"environment: {name} = {value!r}: must be {dispatch.allowed(name)}, {advice}")
     return ENGINES[execution.engine](execution, workers(execution))

@@ -2,16 +2,22 @@
 
 import multiprocessing
 import multiprocessing.forkserver
+import multiprocessing.util
 import os
 import signal
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
+from reprotune.errors import UserError
 from reprotune.execution.pool import ATTEMPTS, Pool, TaskFuture, given_up, may_pass
 from reprotune.params import Execution
+
+_LONGEST = 103 - len("/pymp-abcdefgh/listener-abcdefgh")  # bytes of a folder for sockets: macOS has 103 for a path
+_SHORT = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108  (multiprocessing makes a folder of its own there)
 
 
 class LocalPool(Pool):
@@ -91,6 +97,7 @@ def started(execution: Execution, workers: int) -> Iterator[Pool]:
     methods = multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
     if "forkserver" in methods:
+        _place_sockets()
         # torch's optimizers import the latter.
         context.set_forkserver_preload(["reprotune.search.trial", "torch._dynamo"])
         multiprocessing.forkserver.ensure_running()  # imports while the coordinator does; the first task waits
@@ -98,8 +105,21 @@ def started(execution: Execution, workers: int) -> Iterator[Pool]:
         yield pool
 
 
+def _place_sockets() -> None:
+    """Have multiprocessing put its sockets where their paths are short enough, if the temporary folder's is not."""
+    chosen = tempfile.gettempdir()
+    if len(os.fsencode(chosen)) > _LONGEST:
+        short = next((folder for folder in _SHORT if os.access(folder, os.W_OK)), None)
+        if short is None:
+            allowed = f"must be {_LONGEST} bytes or less, for a socket's path"
+            raise UserError(f"environment: TMPDIR = {chosen!r}: {allowed}")
+        tempfile.tempdir = short
+        multiprocessing.util.get_temp_dir()  # it remembers the one that it makes
+        tempfile.tempdir = chosen
+
+
 def _begin() -> None:
-    """A worker leaves Ctrl-C to its coordinator, and ends when that is gone instead of waiting for tasks for ever."""
+    """A worker leaves Ctrl-C and a closed terminal to its coordinator, and ends when that is gone."""
 
     def watch() -> None:
         parent = multiprocessing.parent_process()
@@ -107,5 +127,6 @@ def _begin() -> None:
         parent.join()
         os._exit(1)
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=watch, daemon=True).start()

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 def write(path: Path, cost: str, points: Sequence[TrialPoint], summary: Mapping[str, Any]) -> None:
     """The front, and over it the test accuracies of `summary` (evaluation.summarize), equal winners as one."""
-    names: dict[tuple[float, float, float], list[str]] = {}
+    names: dict[tuple[float, float, float | None], list[str]] = {}
     for name, winner in summary.items():
         accuracy = winner["test_accuracy"]
-        names.setdefault((winner[cost], accuracy["mean"], accuracy["std"]), []).append(name.replace("_", " "))
+        names.setdefault((winner[cost], accuracy["mean"], accuracy.get("std")), []).append(name.replace("_", " "))
 
     def draw(axes: "Axes") -> None:
         draw_pareto_front(axes, cost, points)
@@ -24,7 +24,8 @@ def write(path: Path, cost: str, points: Sequence[TrialPoint], summary: Mapping[
             label = ", ".join(names[x, mean, std])
             axes.errorbar(x, mean, std, color="black", fmt=marker, markersize=5, capsize=4, label=label)
         low = min(point.accuracy for point in points if point.state == "COMPLETE")
-        axes.set(title="The winners on test, mean ± standard deviation", ylabel="accuracy")
-        axes.set_ylim(max(low, min(mean - std for _, mean, std in names) - 0.05), None)
+        spread = "mean ± standard deviation" if "std" in accuracy else "1 seed"
+        axes.set(title=f"The winners on test, {spread}", ylabel="accuracy")
+        axes.set_ylim(max(low, min(mean - (std or 0) for _, mean, std in names) - 0.05), None)
 
     save(path, draw)

@@ -1,14 +1,17 @@
 """What all figures share: colours, markers, limits, and a file with the same bytes for the same values."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import chdir, contextmanager
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from reprotune.artifacts import atomic_write
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
+    from matplotlib.typing import RcKeyType
 
 # Okabe and Ito's palette, told apart by the colour-blind too.
 BLUE, ORANGE, VERMILION, GREEN = "#0072B2", "#E69F00", "#D55E00", "#009E73"
@@ -58,10 +61,9 @@ def label_costs(axis: "Axis", wide: bool) -> None:
 
 
 def save(path: Path, draw: Callable[["Axes"], None]) -> None:
-    import matplotlib as mpl  # 1 s, at the end of a study
-    from matplotlib.figure import Figure
+    with _defaults({"svg.hashsalt": path.stem, "font.size": 11, "axes.grid": True, "grid.alpha": 0.3}):
+        from matplotlib.figure import Figure
 
-    with mpl.rc_context({"svg.hashsalt": path.stem, "font.size": 11, "axes.grid": True, "grid.alpha": 0.3}):
         figure = Figure(figsize=(6.4, 4.2), layout="constrained")
         axes = figure.subplots()
         draw(axes)
@@ -69,3 +71,17 @@ def save(path: Path, draw: Callable[["Axes"], None]) -> None:
             figure.legend(loc="outside lower center", ncols=min(4, len(labels)), columnspacing=1.2, handletextpad=0.5)
         with atomic_write(path) as temporary:
             figure.savefig(temporary, format="svg", metadata={"Date": None, "Creator": None})
+
+
+@contextmanager
+def _defaults(changed: "Mapping[RcKeyType, Any]") -> Iterator[None]:
+    """Matplotlib's own settings, but for those that are `changed`, whatever a user's matplotlibrc says."""
+    found = find_spec("matplotlib")
+    assert found is not None
+    assert found.origin is not None
+    with chdir(Path(found.origin).parent / "mpl-data"):  # of all matplotlibrc it reads the current folder's alone
+        import matplotlib as mpl  # 1 s, at the end of a study
+    with mpl.rc_context():
+        mpl.rcdefaults()  # who imported it earlier may have other settings
+        mpl.rcParams.update(changed)
+        yield

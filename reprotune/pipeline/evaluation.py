@@ -1,6 +1,5 @@
 """The winners, trained again on train + valid over several seeds, and scored on test."""
 
-import statistics
 from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future
@@ -17,6 +16,7 @@ from reprotune.data.stored import StoredDataset, open_dataset
 from reprotune.errors import UserError
 from reprotune.params import Params
 from reprotune.pipeline.progress import display
+from reprotune.results.scores import of_seeds
 from reprotune.search.space import default_config
 from reprotune.search.spec import made_by, resolve_device, seeds
 from reprotune.training import saved_model
@@ -98,17 +98,12 @@ def test_scores(models: Mapping[str, Sequence[Path]]) -> Scores:
 
 
 def summarize(configs: Mapping[str, Config], scores: Scores, dataset: StoredDataset) -> dict[str, Any]:
-    """Name → test accuracy (mean, sample standard deviation, n), flops and parameters."""
+    """Name → test accuracy (results.scores), flops and parameters."""
     summary = {}
     for name, config in configs.items():
         cost = measure(meta_model(config, dataset.inputs), dataset.shape)
-        accuracies = scores[name]
-        spread = statistics.stdev(accuracies) if len(accuracies) > 1 else 0.0
-        summary[name] = {
-            "test_accuracy": {"mean": statistics.fmean(accuracies), "std": spread, "n": len(accuracies)},
-            "flops": cost.flops,
-            "parameters": cost.parameters,
-        }
+        accuracy = of_seeds(scores[name])
+        summary[name] = {"test_accuracy": accuracy, "flops": cost.flops, "parameters": cost.parameters}
     return summary
 
 

@@ -21,6 +21,7 @@ from reprotune.figures.style import UNITS
 from reprotune.params import Params
 from reprotune.pipeline import evaluation
 from reprotune.results.read import read_trials
+from reprotune.results.scores import told
 from reprotune.search.spec import StudySpec
 from reprotune.tracking.parent_run import add_files, parent_run
 from reprotune.training import saved_model
@@ -62,6 +63,7 @@ def write(params: Params, dataset: StoredDataset) -> None:
         sizes=dataset.sizes,
         seed=params.seed,
         scores=read_json(RESULTS / "evaluation/metrics.json"),
+        told=told,
         winners={"best": read_yaml(RESULTS / "single_objective/best_config.yaml"), **front},
         cost_unit=UNITS[cost],
         front=_front(read_csv(RESULTS / "multi_objective/pareto_front.csv")),
@@ -141,7 +143,7 @@ def track(params: Params, studies: Sequence[StudySpec], dataset: StoredDataset) 
         for number, (name, config) in enumerate(configs.items()):
             score = summary[name]["test_accuracy"]
             costs = {key: summary[name][key] for key in ("flops", "parameters")}
-            accuracy = {f"test_accuracy_{key}": score[key] for key in ("mean", "std")}
+            accuracy = {f"test_accuracy_{key}": score[key] for key in ("mean", "std") if key in score}
             parent.log_config(number, name, config, accuracy | costs)
         parent.log_files((path, None) for path in sorted(evaluation.FOLDER.glob("[!.]*.*")))
         parent.log_files([(SCORES, "figures"), (REPORT, None)])

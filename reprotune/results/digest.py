@@ -2,13 +2,13 @@
 
 import hashlib
 import json
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
 from ruamel.yaml import YAML
 
 from reprotune import artifacts
+from reprotune.environment import git
 from reprotune.errors import UserError
 
 LOCK = Path("dvc.lock")
@@ -24,9 +24,8 @@ def of_files() -> str:
 
 def of_commit(revision: str = "HEAD") -> str | None:
     """Of what the commit's dvc.lock records; None if this is no git checkout, or the commit has no results."""
-    command = ["git", "show", f"{revision}:./{LOCK}"]
-    found = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
-    outs = _outs(found.stdout) if found.returncode == 0 else {}
+    lock = git("show", f"{revision}:./{LOCK}")
+    outs = _outs(lock) if lock else {}
     return artifacts.digest(outs) if outs else None
 
 

@@ -5,7 +5,6 @@ written again, one that exists is left alone.
 """
 
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reprotune.artifacts import digest, flat
+from reprotune.environment import git
 from reprotune.tracking import project, store, trial_run
 from reprotune.tracking.store import NOTE
 from reprotune.tracking.trial_run import milliseconds
@@ -148,7 +148,8 @@ def _begun(experiment: str, identity: str, params: Mapping[str, Any]) -> ParentR
     client, experiment_id = store.experiment(experiment)
     mlflow.set_experiment(experiment_id=experiment_id)
     key, name = store.key(identity), os.environ.get("DVC_EXP_NAME", "")
-    tags = {store.MARK: key, "study": identity[:12], "dvc_experiment": name, MLFLOW_GIT_COMMIT: _git_commit()}
+    commit = git("rev-parse", "HEAD")
+    tags = {store.MARK: key, "study": identity[:12], "dvc_experiment": name, MLFLOW_GIT_COMMIT: commit}
     run = store.find(client, experiment_id, identity)
     run = run or client.create_run(experiment_id, run_name=f"{experiment} {key}", tags=tags)
     # Not `mlflow.start_run`: while a run is active, MLflow does not tell which one Optuna's callback made.
@@ -172,8 +173,3 @@ def _log_files(client: "MlflowClient", run_id: str, files: Files) -> None:
     with store.usable(OSError):  # as a disk's errors are, and a server's
         for path, below in files:
             client.log_artifact(run_id, str(path), below)
-
-
-def _git_commit() -> str:
-    found = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)  # noqa: S607
-    return found.stdout.strip()

@@ -74,3 +74,14 @@ def test_an_arithmetic_of_ones_own_is_refused_unless_it_is_meant(monkeypatch: py
     before = kernels.environment("cpu")
     with engines.started(make_execution(own_arithmetic=True)):
         assert kernels.environment("cpu") == before | {"OMP_NUM_THREADS": "4"}
+
+
+@pytest.mark.parametrize("name", dispatch.UNSET)
+def test_what_is_not_to_be_set_is_refused_and_belongs_to_the_arithmetic(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    before = kernels.environment("cpu")
+    monkeypatch.setenv(name, "1")
+    with pytest.raises(UserError, match=rf"^environment: {name} = '1': must be unset, or set execution.own_arithmetic"):
+        engines.started(make_execution())
+    assert kernels.environment("cpu") == before | {name: "1"}

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from conftest import ROOT, facts, make_execution, make_params, run
 
 from reprotune.data.stored import StoredDataset
 from reprotune.errors import UserError, is_shortage
-from reprotune.execution import engines
+from reprotune.execution import engines, local_pool
 from reprotune.execution.pool import Shortage, WorkerDied
 from reprotune.search import spec as specs
 
@@ -74,6 +75,42 @@ def test_an_interrupted_engine_leaves_no_worker(name: str) -> None:
             raise KeyboardInterrupt
     _, alive = psutil.wait_procs([worker], timeout=20)
     assert not alive
+
+
+def test_a_temporary_folder_may_have_a_long_path(tmp_path: Path) -> None:
+    """Longer than a socket's may be, as a cluster's job has it."""
+    folder = tmp_path / ("job" * 40)
+    folder.mkdir()
+    code = f"""
+import os
+from reprotune.execution import engines
+from reprotune.params import Execution
+if __name__ == "__main__":
+    with engines.started(Execution.model_validate({make_execution().model_dump()})) as executor:
+        print(executor.submit(os.getpid).result() != os.getpid())
+"""
+    variables = os.environ | {"TMPDIR": str(folder)}
+    found = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=variables, capture_output=True, text=True, check=False
+    )
+    assert (found.stdout, found.stderr) == ("True\n", "")
+
+
+def test_it_may_not_where_no_shorter_one_can_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local_pool, "_SHORT", ())
+    monkeypatch.setattr(tempfile, "tempdir", "/" + 95 * "x")
+    with pytest.raises(
+        UserError, match=r"^environment: TMPDIR = '/x{95}': must be 71 bytes or less, for a socket's path$"
+    ):
+        local_pool._place_sockets()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_what_a_terminal_sends_to_all_does_not_end_a_worker(number: int) -> None:
+    with engines.started(make_execution(workers=1)) as pool:
+        worker = pool.submit(os.getpid).result()
+        os.kill(worker, number)
+        assert pool.submit(os.getpid).result() == worker
 
 
 def die_unless_alone(folder: Path, number: int) -> int:

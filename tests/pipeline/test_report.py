@@ -15,6 +15,7 @@ from reprotune.pipeline import evaluation, report
 from reprotune.pipeline.run_study import run_study
 from reprotune.results import read
 from reprotune.search import spec as specs
+from stages import summary
 
 
 class Page(HTMLParser):
@@ -101,3 +102,22 @@ def test_it_reads_only_what_dvc_yaml_declares(
 def test_a_reason_is_shown_as_it_is() -> None:
     row = {"params.lr": "0.123456", "params.width": "128", "params.flip": "True", "reason": "Error: in x.cpp:7. Stop"}
     assert report._short(row) == {"lr": "0.1235", "width": "128", "flip": "True", "reason": row["reason"]}
+
+
+def test_one_seed_has_no_deviation_and_none_is_told(
+    source: str, dataset: StoredDataset, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configs = evaluation.winners(PARAMS)
+    scores = {name: [0.5] for name in configs}
+    evaluation.write(scores, evaluation.summarize(configs, scores, dataset))
+    assert read_json(evaluation.FOLDER / "metrics.json")["best"]["test_accuracy"] == {"mean": 0.5, "n": 1}
+    report.draw(read.read_studies(PARAMS, dataset), dataset)
+    report.write(PARAMS, dataset)
+    capsys.readouterr()
+    summary.main()
+    page, printed = report.REPORT.read_text(), capsys.readouterr().out
+    assert "<!-- The winners on test, 1 seed -->" in report.SCORES.read_text()
+    assert "<strong>0.5000</strong>, the untuned default 0.5000 (1 training, on images" in page
+    assert "points of test accuracy (1 seed)" in " ".join(printed.split())
+    assert not re.search(r"± ?[0-9]|\b1 (seeds|trainings)", page + printed)
+    report.track(PARAMS, read.read_studies(PARAMS, dataset), dataset)
