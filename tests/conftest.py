@@ -1,5 +1,7 @@
 """A small dataset and a small study that the tests share."""
 
+import reprotune  # noqa: F401  # first: it pins what NumPy reads as it loads  # isort: skip
+
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
