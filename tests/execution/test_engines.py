@@ -156,7 +156,7 @@ def test_a_dead_worker_costs_no_other_task(tmp_path: Path) -> None:
         assert [again.result(), again.result()] == [7, 7]
 
 
-@pytest.mark.parametrize("name", engines.ENGINES)
+@pytest.mark.parametrize("name", ["local", pytest.param("dask", marks=pytest.mark.cluster)])
 def test_what_lacked_memory_or_a_file_is_run_again(name: str, tmp_path: Path) -> None:
     with engines.started(make_execution(engine=name, workers=2)) as pool:
         futures = [pool.submit(answer, number) for number in range(3)]
