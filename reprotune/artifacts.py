@@ -3,13 +3,19 @@
 import csv
 import hashlib
 import json
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from filelock import FileLock, Timeout
 from ruamel.yaml import YAML
+
+from reprotune.errors import UserError
+
+_UNNOTICED = 1  # second, for which nobody need be told of a wait
 
 
 @contextmanager
@@ -22,6 +28,27 @@ def atomic_write(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(path: Path, holder: str, patience: float) -> Iterator[None]:
+    """For this process alone; the system frees what a killed one held. Says so if it waits.
+
+    Raises UserError after `patience` seconds. holder: what has it meanwhile, for a person.
+    """
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=min(patience, _UNNOTICED))
+    except Timeout:
+        print(f"{path}: {holder}; waiting for it, up to {patience:g} s", file=sys.stderr, flush=True)
+        try:
+            lock.acquire(timeout=patience)
+        except Timeout:
+            raise UserError(f"{path}: {holder}; wait for it or stop it") from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager

@@ -3,6 +3,7 @@ import math
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -47,3 +48,17 @@ def test_digests(tmp_path: Path) -> None:
     assert artifacts.file_digest(tmp_path / "file") == hashlib.sha256(b"abc").hexdigest()
     assert artifacts.digest({"b": 1, "a": 2}) == artifacts.digest({"a": 2, "b": 1})
     assert artifacts.digest({"a": 1}) != artifacts.digest({"a": 1.5})
+
+
+def test_who_waits_for_a_lock_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(artifacts, "_UNNOTICED", 0)
+    with FileLock(tmp_path / "a.lock"):
+        with pytest.raises(UserError, match=r"a\.lock: somebody has it; wait for it or stop it$"):
+            with artifacts.locked(tmp_path / "a.lock", "somebody has it", 0.1):
+                raise AssertionError
+    assert capsys.readouterr().err == f"{tmp_path}/a.lock: somebody has it; waiting for it, up to 0.1 s\n"
+    with artifacts.locked(tmp_path / "a.lock", "somebody has it", 0.1):  # a file that is left is nobody's lock
+        pass
+    assert capsys.readouterr().err == ""

@@ -12,16 +12,16 @@ from ruamel.yaml import YAML
 # A room a line: the libraries that it may import, whose rooms may import those of the lines above. Two in one tuple
 # do not import each other.
 ROOMS: tuple[dict[str, str], ...] = (
-    {"ground": "psutil pydantic pydantic_core ruamel"},
+    {"ground": "filelock psutil pydantic pydantic_core ruamel"},
     {"arithmetic": "numpy scipy torch"},
     {"data": "PIL mlxtend numpy pydantic sklearn torch torchvision"},
     {
         "training": "annotated_types pydantic safetensors thop torch",
-        "execution": "dask distributed filelock joblib tlz",
+        "execution": "dask distributed joblib tlz",
     },
-    {"search": "filelock numpy optuna pydantic torch"},
+    {"search": "numpy optuna pydantic torch"},
     {"results": "optuna ruamel"},
-    {"tracking": "filelock mlflow optuna_integration sqlalchemy", "figures": "PIL matplotlib numpy optuna"},
+    {"tracking": "mlflow optuna_integration sqlalchemy", "figures": "PIL matplotlib numpy optuna"},
     {"pipeline": "jinja2 markupsafe rich torch"},
 )
 LIBRARIES = {name: set(libraries.split()) for level in ROOMS for name, libraries in level.items()}

@@ -12,11 +12,9 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 import reprotune
 from reprotune.arithmetic import kernels
-from reprotune.artifacts import SharedFiles, atomic_write, file_digest
+from reprotune.artifacts import SharedFiles, atomic_write, file_digest, locked
 from reprotune.errors import UserError
 
 _PATIENCE = 60  # seconds, for a file to begin to come
@@ -93,7 +91,9 @@ def _holds(folder: Path, data: SharedFiles) -> bool:
 
 def _fetch(required: Requirements, folder: Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_suffix(".lock")):  # the workers of one machine fetch them once
+    with locked(
+        folder.with_suffix(".lock"), "another worker fetches the dataset", _PATIENCE * 10
+    ):  # the workers of one machine fetch them once
         if _holds(folder, required.data):
             return
         for name, _ in required.data.files:

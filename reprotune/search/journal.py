@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Literal
 
 import optuna
-from filelock import FileLock, Timeout
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, TrialState
 from pydantic import TypeAdapter
 
+from reprotune.artifacts import locked
 from reprotune.errors import UserError, one_line
 from reprotune.search.trial import Result
 
@@ -95,15 +95,12 @@ def opened(path: Path, directions: Sequence[Direction], discard: Callable[[Journ
     Raises UserError if another process has it, or if it is damaged.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(path.with_suffix(".lock"), timeout=_WAIT):
-            journal = _read(path, directions)
-            if discard(journal):
-                path.replace(path.with_suffix(".previous"))
-                journal = Journal(path, directions)
-            yield journal
-    except Timeout:
-        raise UserError(f"{path}: another process runs this study; wait for it or stop it") from None
+    with locked(path.with_suffix(".lock"), "another process runs this study", _WAIT):
+        journal = _read(path, directions)
+        if discard(journal):
+            path.replace(path.with_suffix(".previous"))
+            journal = Journal(path, directions)
+        yield journal
 
 
 def unfinished(path: Path) -> bool:

@@ -8,8 +8,9 @@ from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from filelock import FileLock
+from reprotune.artifacts import locked
 
+_PATIENCE = 600  # seconds, in which a large store is made or mended on a slow disk
 ARTIFACTS = "mlruns"  # as MLflow itself names it
 # Where MLflow keeps absolute paths: of experiments, runs and models, of a registered model's version, of traces.
 _LOCATIONS = """
@@ -29,7 +30,9 @@ def prepare(database: Path, experiments: Collection[str]) -> None:
     """Make it if it is missing, and lead to the artifacts where they are now. `experiments`: names of the project's."""
     folder = artifacts(database)
     folder.mkdir(exist_ok=True)
-    with FileLock(folder / ".lock"):  # two processes that open a new store break each other's migration
+    with locked(
+        folder / ".lock", "another process opens MLflow's store", _PATIENCE
+    ):  # two processes that open a new store break each other's migration
         if not database.exists():
             _make(database)
         with closing(sqlite3.connect(database)) as connection, connection:

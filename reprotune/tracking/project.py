@@ -5,7 +5,7 @@ import socket
 from pathlib import Path
 from uuid import uuid4
 
-from filelock import FileLock
+from reprotune.artifacts import locked
 
 
 def root() -> Path:
@@ -22,7 +22,7 @@ def mark() -> str:
     """Stays with the folder when that is moved or renamed; a copy has another, as the inode of its file is another."""
     path = root() / ".dvc/tmp/reprotune"  # which git does not see
     path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_suffix(".lock")):
+    with locked(path.with_suffix(".lock"), "another process marks this folder", 60):
         path.touch()
         inode = str(path.stat().st_ino)
         found, _, owner = path.read_text(encoding="utf-8").partition(" ")
