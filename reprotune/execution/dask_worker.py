@@ -91,9 +91,8 @@ def _holds(folder: Path, data: SharedFiles) -> bool:
 
 def _fetch(required: Requirements, folder: Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with locked(
-        folder.with_suffix(".lock"), "another worker fetches the dataset", _PATIENCE * 10
-    ):  # the workers of one machine fetch them once
+    # The workers of one machine fetch them once.
+    with locked(folder.with_suffix(".lock"), "another worker fetches the dataset", 10 * _PATIENCE):
         if _holds(folder, required.data):
             return
         for name, _ in required.data.files:

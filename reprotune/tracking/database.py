@@ -30,9 +30,8 @@ def prepare(database: Path, experiments: Collection[str]) -> None:
     """Make it if it is missing, and lead to the artifacts where they are now. `experiments`: names of the project's."""
     folder = artifacts(database)
     folder.mkdir(exist_ok=True)
-    with locked(
-        folder / ".lock", "another process opens MLflow's store", _PATIENCE
-    ):  # two processes that open a new store break each other's migration
+    # Two processes that open a new store break each other's migration.
+    with locked(folder / ".lock", "another process opens MLflow's store", _PATIENCE):
         if not database.exists():
             _make(database)
         with closing(sqlite3.connect(database)) as connection, connection:
