@@ -88,6 +88,7 @@ class DaskPool(Pool):
     def _await(self, future: TaskFuture, timeout: float | None) -> Any:
         """The attempt's result. `timeout`: seconds from when its worker began with it."""
         from distributed.client import CancelledError, ClosedClientError
+        from distributed.comm import CommClosedError
 
         left = timeout
         while not future.done():
@@ -96,7 +97,7 @@ class DaskPool(Pool):
             except TimeoutError:
                 assert timeout is not None
                 left = self._left([future, *self.pending], timeout)
-            except (CancelledError, ClosedClientError):
+            except (CancelledError, ClosedClientError, CommClosedError):
                 lost = "was lost; all finished trials are kept, and `dvc repro` goes on from here when it is back"
                 raise UserError(f"the scheduler at {self._client.scheduler.address} {lost}") from None
             except (AttributeError, ImportError) as error:
