@@ -23,7 +23,7 @@ class _Terminated(KeyboardInterrupt):
 
 def run(main: Callable[[], None]) -> None:
     """Exit code 2 for bad input. What a signal stops keeps all that was told until then: 130 for Ctrl-C, 143 for
-    SIGTERM, 129 for SIGHUP, as when its terminal is closed.
+    SIGTERM, 129 for SIGHUP, as when its terminal is closed, 141 for a closed pipe.
     """
     try:
         isolate()
@@ -35,6 +35,8 @@ def run(main: Callable[[], None]) -> None:
             threading.Thread(target=_end_with, args=(_starter(),), daemon=True).start()
         with inputs.unchanged(_stage()):
             main()
+    except BrokenPipeError:  # `… | head`
+        sys.exit(_refuse("stopped, as what read its lines is gone; `dvc repro` goes on from here", 141))
     except (UserError, OSError) as error:
         sys.exit(_refuse(_missing(error) or str(error), 2))
     except KeyboardInterrupt as stop:

@@ -36,6 +36,7 @@ def isolate() -> None:
             del os.environ[name]
     os.environ["MPLBACKEND"] = "svg"  # a notebook's may be of a package that is not here
     _name_the_user()
+    _open_streams()
     _print_anything()
     if os.environ.pop("PYTHONWARNINGS", None):  # errors, for instance
         sys.warnoptions.clear()  # which workers would be given
@@ -52,6 +53,18 @@ def _name_the_user() -> None:
         os.environ.setdefault("LOGNAME", str(os.getuid()))
         home = str(Path(".dvc/tmp/home").resolve())
     os.environ.setdefault("HOME", home)
+
+
+def _open_streams() -> None:
+    """What starts a service may have closed them: the next file to be opened would take their place, and be printed to.
+
+    In the order of their numbers, as each takes the lowest that is free.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            stream = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115
+            os.set_inheritable(stream.fileno(), True)
+            setattr(sys, name, stream)
 
 
 def _print_anything() -> None:

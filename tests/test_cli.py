@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -46,6 +47,30 @@ from reprotune.errors import UserError
 def main():
     print("started", flush=True)
     raise {error}
+
+cli.run(main)
+"""
+
+PRINTS = """
+import os
+from pathlib import Path
+from reprotune import cli
+
+def main():
+    with Path("kept").open("w") as file:
+        print("printed", flush=True)
+        for number in (1, 2):
+            os.write(number, b"by a library")
+        file.write("whole")
+
+cli.run(main)
+"""
+TALKS = """
+from reprotune import cli
+
+def main():
+    while True:
+        print("a line", flush=True)
 
 cli.run(main)
 """
@@ -188,3 +213,30 @@ def test_options_are_seen_alone_and_together(
     monkeypatch.delenv("DVC_STAGE", raising=False)
     monkeypatch.setattr(sys, "argv", ["stage", *words])
     assert (cli.asked("-f", "--force"), cli.asked("-q", "--quiet")) == (force, quiet)
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_what_a_stage_was_not_given_to_print_to_is_no_file_of_its_own(tmp_path: Path, closed: str) -> None:
+    """As a service or a scheduler starts it: the next file that is opened takes the place of a closed stream."""
+    command = ["sh", "-c", f'exec "$0" -c "$1" {closed}', sys.executable, PRINTS]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    stage = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert stage.returncode == 0, stage.stderr
+    assert (tmp_path / "kept").read_text() == "whole"
+    assert stage.stdout == ("" if ">&-" in closed.replace("2>&-", "") else "printed\nby a library")
+
+
+def test_it_says_that_nobody_reads_what_it_prints() -> None:
+    """As in `make repro | head`."""
+    with subprocess.Popen(
+        [sys.executable, "-c", TALKS], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as stage:
+        assert stage.stdout is not None
+        assert stage.stderr is not None
+        assert stage.stdout.readline() == "a line\n"
+        stage.stdout.close()
+        told = stage.stderr.read()
+    assert (stage.returncode, told) == (
+        141,
+        "error: stopped, as what read its lines is gone; `dvc repro` goes on from here\n",
+    )

@@ -5,6 +5,7 @@ The scheduler is given bytes to pass on, so it needs nothing but Dask and loads 
 
 import operator
 import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -30,6 +31,8 @@ class DaskPool(Pool):
     def __init__(self, client: Any) -> None:
         super().__init__()
         self._client = client
+        if not client.cluster:  # workers on other machines have only the time of day in common
+            self.clock = time.time
         self._required: Requirements | None = None
         self._sent: list[Any] = []
 

@@ -101,8 +101,16 @@ def started(execution: Execution, workers: int) -> Iterator[Pool]:
         # torch's optimizers import the latter.
         context.set_forkserver_preload(["reprotune.search.trial", "torch._dynamo"])
         multiprocessing.forkserver.ensure_running()  # imports while the coordinator does; the first task waits
-    with LocalPool(lambda: ProcessPoolExecutor(workers, context, _begin)) as pool:
+    with _pool(lambda: ProcessPoolExecutor(workers, context, _begin)) as pool:
         yield pool
+
+
+def _pool(start: Callable[[], ProcessPoolExecutor]) -> LocalPool:
+    try:
+        return LocalPool(start)
+    except OSError as error:
+        needed = "their semaphores need a /dev/shm that can be written (docker run --tmpfs /dev/shm)"
+        raise UserError(f"no worker processes can be started ({error}); {needed}") from None
 
 
 def _place_sockets() -> None:

@@ -1,5 +1,6 @@
 """What both engines give: an executor whose tasks are awaited in the order of their submission."""
 
+import time
 from abc import abstractmethod
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Executor, Future
@@ -57,6 +58,8 @@ class TaskFuture(Future[Any]):
 
 class Pool(Executor):
     """Workers that are replaced when they die, so that a death costs no task but the one that it is the fault of."""
+
+    clock: Callable[[], float] = staticmethod(time.monotonic)  # seconds, the same for all of its workers
 
     def __init__(self) -> None:
         self.pending: list[TaskFuture] = []  # those that were not awaited yet

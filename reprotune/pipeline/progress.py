@@ -1,5 +1,6 @@
 """What a person reads while a stage works: a bar in a terminal, lines in a log, nothing if they asked for that."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ def display() -> Iterator[Show]:
     """What shows progress, as long as the context lasts."""
     if cli.asked("-q", "--quiet"):
         yield lambda share, state, line: None
-    elif sys.stdout.isatty():
+    elif sys.stdout.isatty() and os.environ.get("TERM") != "dumb":  # which shows a bar at its end only
         with _bar() as show:
             yield show
     else:

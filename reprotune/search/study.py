@@ -79,7 +79,9 @@ class _Window:
     def __init__(self, spec: StudySpec, journal: Journal, executor: Executor) -> None:
         self._spec, self._journal, self._executor = spec, journal, executor
         self._started = time.monotonic() - journal.elapsed
-        self._deadline = time.time() - journal.elapsed + spec.timeout if spec.timeout else None
+        # Whatever is done to the time of day, and however long a laptop sleeps.
+        self._clock = getattr(executor, "clock", time.monotonic)
+        self._deadline = self._clock() - journal.elapsed + spec.timeout if spec.timeout else None
         self._recorded = len(journal.trials)
         self._storage = InMemoryStorage()
         self._study = optuna.create_study(storage=self._storage, directions=spec.directions)
@@ -90,14 +92,15 @@ class _Window:
         """Ask trial `number`, or take it from the journal, and submit it. False if the timeout forbids it."""
         if number < self._recorded:
             self._study.add_trial(as_asked(self._journal.trial(number)))
-        elif self._deadline is not None and time.time() >= self._deadline:
+        elif self._deadline is not None and self._clock() >= self._deadline:
             return False
         else:
             self._propose(number)
         trial = self._journal.trial(number)
         if not trial.state.is_finished():
             work = task(self._spec, number, trial.params, self._history)
-            self._futures[number] = self._executor.submit(partial(unless_late, run_trial, self._deadline), work)
+            punctual = partial(unless_late, run_trial, self._clock, self._deadline)
+            self._futures[number] = self._executor.submit(punctual, work)
         return True
 
     def _propose(self, number: int) -> None:

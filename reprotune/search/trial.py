@@ -86,6 +86,8 @@ def run_trial(task: Task) -> Result:
     return Result(state, tuple(curve), cost, reason, time.perf_counter() - started, pruner.attrs if pruner else {})
 
 
-def unless_late(work: Callable[[Task], Result], deadline: float | None, task: Task) -> Result | None:
-    """The task's result; None, and nothing is trained, if the deadline (seconds since the epoch) has passed."""
-    return None if deadline is not None and time.time() >= deadline else work(task)
+def unless_late(
+    work: Callable[[Task], Result], clock: Callable[[], float], deadline: float | None, task: Task
+) -> Result | None:
+    """The task's result; None, and nothing is trained, if the deadline (seconds, by this clock) has passed."""
+    return None if deadline is not None and clock() >= deadline else work(task)

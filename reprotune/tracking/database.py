@@ -1,5 +1,6 @@
 """MLflow's store in an SQLite file: made whole or not at all, and the artifacts beside it, wherever it is now."""
 
+import os
 import sqlite3
 from collections.abc import Collection
 from contextlib import closing
@@ -19,6 +20,12 @@ _LOCATIONS = """
     OR tables.name = 'model_versions' AND columns.name = 'source'
     OR tables.name = 'trace_tags' AND columns.name = 'value'
 """
+
+
+def address(database: Path) -> str:
+    """As MLflow is to be told. In it `?` begins a query and `%20` is a space: such a folder's name is left out."""
+    path = str(database)
+    return f"sqlite:///{os.path.relpath(path) if {'?', '%'} & set(path) else path}"
 
 
 def artifacts(database: Path) -> Path:
@@ -50,7 +57,7 @@ def _make(database: Path) -> None:
 
     with TemporaryDirectory(dir=artifacts(database), prefix=".new-") as folder:
         made = Path(folder) / database.name
-        mlflow.MlflowClient(f"sqlite:///{made}").search_experiments()
+        mlflow.MlflowClient(address(made)).search_experiments()
         made.replace(database)
 
 

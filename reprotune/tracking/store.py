@@ -62,7 +62,7 @@ def usable(*also: type[Exception]) -> Iterator[None]:
 
 def _address() -> str:
     """Of the store; MLflow itself sets the variable too, to what it is told in `experiment`."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{_own()}"
+    return os.environ.get("MLFLOW_TRACKING_URI") or database.address(_own())
 
 
 def _own() -> Path:
@@ -71,6 +71,8 @@ def _own() -> Path:
 
 def _file() -> Path | None:
     """The SQLite file that the address names. A relative one is in the repository, as MLflow's default is."""
+    if _address() == database.address(_own()):
+        return _own()
     path = re.fullmatch("sqlite:///([^?:]+)", _address())
     return project.root() / path[1] if path else None
 
@@ -89,7 +91,7 @@ def prepared() -> str:
         database.prepare(file, EXPERIMENTS)
         if not shared():
             database.write_ahead(file)
-    return f"sqlite:///{file}"
+    return database.address(file)
 
 
 def experiment(name: str) -> "tuple[MlflowClient, str]":

@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -17,6 +18,7 @@ from conftest import ROOT, facts, make_execution, make_params, run
 from reprotune.data.stored import StoredDataset
 from reprotune.errors import UserError, is_shortage
 from reprotune.execution import engines, local_pool
+from reprotune.execution.dask_pool import DaskPool
 from reprotune.execution.pool import Shortage, WorkerDied
 from reprotune.search import spec as specs
 
@@ -191,3 +193,22 @@ def test_an_error_of_a_task_is_the_tasks_own() -> None:
         with pytest.raises(ZeroDivisionError):
             pool.submit(divmod, 1, 0).result()
         assert pool.submit(answer, 1).result() == 1
+
+
+def test_workers_that_cannot_be_started_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container whose /dev/shm is read-only."""
+
+    def refused(*_: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(local_pool, "ProcessPoolExecutor", refused)
+    with pytest.raises(UserError, match=r"no worker processes can be started \(.*Read-only.*\); .* /dev/shm"):
+        with engines.started(make_execution(workers=1)):
+            pass
+
+
+@pytest.mark.parametrize(("cluster", "clock"), [(None, time.time), ("of this machine", time.monotonic)])
+def test_a_pools_clock_is_one_that_its_workers_share(cluster: str | None, clock: object) -> None:
+    """Only on one machine is there one that no correction of the time of day touches."""
+    assert DaskPool(SimpleNamespace(cluster=cluster)).clock is clock
+    assert local_pool.LocalPool.clock is time.monotonic

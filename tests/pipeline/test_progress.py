@@ -69,3 +69,14 @@ def test_a_terminal_of_80_columns_has_all_of_it_in_one_line(monkeypatch: pytest.
     with progress.display() as show:
         show(0.5, state, "")
     assert state in terminal.getvalue()
+
+
+def test_a_terminal_that_cannot_move_its_cursor_has_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As an editor's: a bar would be seen at its end only."""
+    monkeypatch.setattr(sys, "argv", ["stage"])
+    monkeypatch.setenv("TERM", "dumb")
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    with progress.display() as show:
+        show(0.5, "half", "one")
+        assert terminal.getvalue() == "one\n"

@@ -164,10 +164,9 @@ class OneWorker(Backwards):
 def test_no_trial_begins_after_the_timeout(
     dataset: StoredDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, timeout: float, begun: int
 ) -> None:
-    """Not even one that was proposed before it; and the study can be lengthened."""
+    """Not even one that was proposed before it, whatever the time of day; and the study can be lengthened."""
     clock = [1000.0]
-    monkeypatch.setattr(study, "time", SimpleNamespace(time=lambda: clock[0], monotonic=lambda: clock[0]))
-    monkeypatch.setattr("reprotune.search.trial.time.time", lambda: clock[0])
+    monkeypatch.setattr(study, "time", SimpleNamespace(monotonic=lambda: clock[0]))
     declared = replace(spec(dataset), window=8, timeout=timeout)
     trials = run(declared, tmp_path, OneWorker(clock))
     assert len(trials) == begun

@@ -82,3 +82,21 @@ def test_artifacts_are_where_the_folder_is(
     runs = client.search_runs([experiment.experiment_id for experiment in client.search_experiments()])
     found = [mlflow.artifacts.load_text(f"{run.info.artifact_uri}/{FILE}") for run in runs]
     assert sorted(found) == ["first", "first", "first", "second"]
+
+
+@pytest.mark.parametrize("name", ["ques?tion%20", "co:lon", "ha#sh", "a space", "한글", "[a]&b=c;'d\""])
+def test_the_project_may_be_in_a_folder_of_any_name(
+    name: str, tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An address gives some characters a meaning: the store was refused, or made in another folder."""
+    folder = tmp_path / name
+    folder.mkdir()
+    if "?" not in name:  # there one is made, which takes 5 s
+        shutil.copy(empty_store, folder / "mlflow.db")
+    work_in(folder, monkeypatch)
+    log(folder, "first")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert list((folder / "mlruns").rglob(FILE))
+    found = MlflowClient().get_experiment_by_name("single_objective")
+    assert found is not None
+    assert len(MlflowClient().search_runs([found.experiment_id])) == 1
