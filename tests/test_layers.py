@@ -21,7 +21,11 @@ ROOMS: tuple[dict[str, str], ...] = (
     },
     {"search": "filelock numpy optuna pydantic torch"},
     {"results": "optuna ruamel"},
-    {"tracking": "filelock mlflow optuna_integration sqlalchemy", "figures": "PIL matplotlib numpy optuna"},
+    {
+        "tracking": "filelock mlflow optuna_integration sqlalchemy",
+        "figures": "PIL matplotlib numpy optuna",
+        "advice": "",
+    },
     {"pipeline": "jinja2 markupsafe rich torch"},
 )
 LIBRARIES = {name: set(libraries.split()) for level in ROOMS for name, libraries in level.items()}
