@@ -44,11 +44,11 @@ def ended_too_early(study: Study) -> Iterator[Advice]:
 def ended_too_late(study: Study) -> Iterator[Advice]:
     """The second half of the trials brought less than one validation image."""
     reached, count = _reached(study), len(study.trials)
-    if count >= 40 and reached[-1] - reached[count // 2 - 1] < 1 / study.images:
+    if count >= 100 and reached[-1] - reached[count // 2 - 1] < 1 / study.images:
         what = "front" if study.spec.cost else "accuracy"
         yield Advice(
             f"{study.name}: the second half of its {count} trials brought no better {what}.",
-            "Half of the time would have done.",
+            "Half of them would have done.",
             f"Lower {study.name}.n_trials, or widen {study.name}.search_space.",
         )
 

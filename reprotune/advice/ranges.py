@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
-from reprotune.advice.run import Advice, Study
-from reprotune.params import Categorical, Declared, FloatRange, IntRange
+from reprotune.advice.run import Advice, Study, accuracy
+from reprotune.params import FloatRange, IntRange
 from reprotune.results.importances import importances
 from reprotune.training.hyperparameters import fault
 
@@ -19,16 +19,17 @@ _ENOUGH = 50  # complete trials, to say that something does not matter
 
 
 def at_an_end(study: Study) -> Iterator[Advice]:
-    """Most of the best trials have a hyperparameter at an end of its range, and it may be moved."""
+    """Most of the best trials have a hyperparameter at an end of its range, those elsewhere are worse by more than a
+    standard error, and the end may be moved.
+    """
     top = study.top
     found: dict[End, dict[str, str]] = {"low": {}, "high": {}}  # hyperparameter → its key
     for name in top[0].config if top else ():
         key, declared = study.declared(name)
-        values = [trial.config[name] for trial in top if name in trial.config] if _numbers(declared) else []
-        for end, keys in found.items():
-            near = [_is_near(value, declared, end) for value in values]
-            if len(near) >= 5 and near[0] and sum(near) >= _MOST * len(near) and _may_move(name, declared, end):
-                keys[name] = key + ("" if isinstance(declared, Categorical) else f".{end}")
+        if isinstance(declared, IntRange | FloatRange) and declared.low < declared.high:
+            for end, keys in found.items():
+                if _is_best_at(study, name, declared, end) and _may_move(name, declared, end):
+                    keys[name] = f"{key}.{end}"
     if any(found.values()):
         where = [f"{', '.join(found[end])} at the {word} end" for end, word in _WORDS.items() if found[end]]
         yield Advice(
@@ -36,6 +37,15 @@ def at_an_end(study: Study) -> Iterator[Advice]:
             "Better ones may lie beyond.",
             f"In {study.name}.search_space, {_moved(found)}.",
         )
+
+
+def _is_best_at(study: Study, name: str, declared: IntRange | FloatRange, end: End) -> bool:
+    having = [trial for trial in study.ranked if name in trial.config]
+    near = {trial.number: _is_near(trial.config[name], declared, end) for trial in having}
+    top = [near[trial.number] for trial in study.top if trial.number in near]
+    elsewhere = max((accuracy(trial) for trial in having if not near[trial.number]), default=0.0)
+    at_top = len(top) >= 5 and sum(top) >= _MOST * len(top)
+    return at_top and elsewhere < accuracy(study.ranked[0]) - study.standard_error
 
 
 _WORDS: Mapping[End, str] = {"low": "lower", "high": "upper"}
@@ -48,42 +58,23 @@ def _moved(found: Mapping[End, Mapping[str, str]]) -> str:
     )
 
 
-def _numbers(declared: Declared) -> list[float]:
-    """The ends of a range, or three numbers or more to choose from, by their size; else none."""
-    if isinstance(declared, IntRange | FloatRange):
-        return [declared.low, declared.high] if declared.low < declared.high else []
-    choices = declared.choices if isinstance(declared, Categorical) else ()
-    numbers = sorted(c for c in choices if isinstance(c, int | float) and not isinstance(c, bool))
-    return numbers if len(numbers) >= 3 else []
-
-
 def _share(value: float, declared: IntRange | FloatRange) -> float:
     """Where it lies in the range: 0 is low, 1 is high."""
     low, high, at = (math.log(x) if declared.log else x for x in (declared.low, declared.high, value))
     return (at - low) / (high - low)
 
 
-def _is_near(value: float, declared: Declared, end: End) -> bool:
-    if isinstance(declared, IntRange | FloatRange):
-        share = _share(value, declared)
-        return (1 - share if end == "high" else share) <= _NEAR
-    return value == _end(declared, end)
+def _is_near(value: float, declared: IntRange | FloatRange, end: End) -> bool:
+    share = _share(value, declared)
+    return (1 - share if end == "high" else share) <= _NEAR
 
 
-def _end(declared: Declared, end: End) -> float:
-    return _numbers(declared)[-1 if end == "high" else 0]
-
-
-def _may_move(name: str, declared: Declared, end: End) -> bool:
+def _may_move(name: str, declared: IntRange | FloatRange, end: End) -> bool:
     """Whether there are legal values beyond."""
-    at, sign = _end(declared, end), 1 if end == "high" else -1
+    at, sign = (declared.high, 1) if end == "high" else (declared.low, -1)
     if isinstance(declared, IntRange):
-        beyond = at + sign * declared.step
-    elif isinstance(declared, FloatRange) and not declared.log:
-        beyond = at + sign * (declared.high - declared.low) / 10
-    else:
-        beyond = at * 2 if end == "high" else type(at)(at / 2)
-    return beyond != at and not fault(name, beyond)
+        return not fault(name, at + sign * declared.step)
+    return not fault(name, at * 2.0**sign if declared.log else at + sign * (declared.high - declared.low) / 10)
 
 
 def without_effect(study: Study) -> Iterator[Advice]:

@@ -59,9 +59,9 @@ def test_it_ended_too_early_or_too_late(dataset: StoredDataset, name: str) -> No
     )
     assert f"Raise {name}.n_trials; only the difference is trained." in said((30, 0.85), (10, 0.9))
     assert not said((30, 0.896), (10, 0.9))  # by chance
-    assert not said((25, 0.85), (15, 0.852))
-    assert "the second half of its 40 trials brought no better" in said((20, 0.9), (20, 0.8))
-    assert not said((20, 0.9), (19, 0.8))  # too few to tell
+    assert not said((55, 0.85), (45, 0.852))
+    assert "the second half of its 100 trials brought no better" in said((50, 0.9), (50, 0.8))
+    assert not said((50, 0.9), (49, 0.8))  # too few to tell
     assert not said((19, 0.8))
 
 
