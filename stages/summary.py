@@ -1,6 +1,6 @@
 """Print what the last run found, from results/."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +8,15 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from reprotune import cli
+from reprotune import cli, params
 from reprotune.artifacts import read_json, read_yaml
+from reprotune.data.stored import StoredDataset
+from reprotune.errors import UserError
 from reprotune.results.scores import told
 
 RESULTS = Path("results")
 NAMES = {"best": "best", "most_accurate": "most accurate", "knee": "knee", "cheapest": "cheapest", "default": "default"}
+_MOST = 2  # pieces of advice that a summary has room for
 COLUMNS = ("trial", "accuracy\non valid", "accuracy\non test", "FLOPs", "parameters")
 
 
@@ -36,6 +39,23 @@ def main() -> None:
         f"Over the untuned default, the search bought {gained:+.2f} points of test accuracy ({over}). "
         "All of it on one page: results/report.html. Every trial: `make ui` or `mlflow ui`, then http://127.0.0.1:5000"
     )
+    for line in _advice():
+        console.print(f"- {line}")
+
+
+def _advice() -> Iterator[str]:
+    """The most important of it."""
+    from reprotune.advice.checks import advise
+
+    try:
+        chosen = params.load()
+        found = advise(chosen, StoredDataset(Path("data") / chosen.data.dataset))
+    except UserError as error:  # params.yaml has been changed since, say
+        yield f"No advice: {error}"
+        return
+    yield from map(str, found[:_MOST])
+    if len(found) > _MOST:
+        yield f"{len(found) - _MOST} more: python -m stages.advise"
 
 
 def _table(chosen: Mapping[str, Mapping[str, Any]], scores: Mapping[str, Mapping[str, Any]]) -> Table:

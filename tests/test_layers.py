@@ -21,7 +21,11 @@ ROOMS: tuple[dict[str, str], ...] = (
     },
     {"search": "numpy optuna pydantic torch"},
     {"results": "optuna ruamel"},
-    {"tracking": "mlflow optuna_integration sqlalchemy", "figures": "PIL matplotlib numpy optuna"},
+    {
+        "tracking": "mlflow optuna_integration sqlalchemy",
+        "figures": "PIL matplotlib numpy optuna",
+        "advice": "",
+    },
     {"pipeline": "jinja2 markupsafe rich torch"},
 )
 LIBRARIES = {name: set(libraries.split()) for level in ROOMS for name, libraries in level.items()}

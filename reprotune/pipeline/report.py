@@ -13,6 +13,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from reprotune.advice.checks import advise
 from reprotune.artifacts import atomic_write, digest, read_csv, read_json, read_yaml
 from reprotune.data.stored import StoredDataset
 from reprotune.figures import evaluation as evaluation_figure
@@ -69,6 +70,7 @@ def write(params: Params, dataset: StoredDataset) -> None:
         front=_front(read_csv(RESULTS / "multi_objective/pareto_front.csv")),
         front_figure=_front_figure(read_csv(RESULTS / "multi_objective/trials.csv"), cost),
         test_scores=_inline(SCORES),
+        advice=advise(params, dataset),
         studies=[_study(name, title) for name, title in STUDIES.items()],
     )
     with atomic_write(REPORT) as temporary:

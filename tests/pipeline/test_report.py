@@ -6,11 +6,15 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, InlineExecutor, make_params
+from conftest import ROOT, InlineExecutor, make_data, make_params
 from ruamel.yaml import YAML
 
+from reprotune import params
+from reprotune.advice import checks
+from reprotune.advice.run import Advice, read_run
 from reprotune.artifacts import read_csv, read_json, read_yaml
 from reprotune.data.stored import Own, StoredDataset
+from reprotune.errors import UserError
 from reprotune.pipeline import evaluation, report
 from reprotune.pipeline.run_study import run_study
 from reprotune.results import read
@@ -97,6 +101,37 @@ def test_it_reads_only_what_dvc_yaml_declares(
     more = "12 groups are in one split each. In pictures of more than 8 bits, 0 is black and 4095 is white."
     assert more in report.REPORT.read_text()
     assert "copies of another" not in source
+
+
+@pytest.mark.parametrize("found", [[], [Advice("a < b.", "It matters.", "Raise x.")] * 3])
+def test_advice_is_on_the_page_and_the_first_of_it_in_the_summary(
+    source: str,
+    dataset: StoredDataset,
+    found: list[Advice],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(report, "advise", lambda *_: found)
+    monkeypatch.setattr(checks, "advise", lambda *_: found)
+    monkeypatch.setattr(params, "load", lambda: PARAMS.model_copy(update={"data": make_data(dataset="blobs")}))
+    shutil.copytree(dataset.folder, "data/blobs")
+    report.write(PARAMS, dataset)
+    capsys.readouterr()
+    summary.main()
+    page, printed = report.REPORT.read_text(), capsys.readouterr().out
+    assert page.count("<li>a &lt; b. It matters. <em>Raise x.</em></li>") == len(found)
+    assert ("<h2>What to change</h2>" in page) == bool(found)
+    assert printed.count("- a < b. It matters. Raise x.\n") == min(2, len(found))
+    assert ("- 1 more: python -m stages.advise" in printed) == bool(found)
+
+
+def test_it_reads_the_run_that_the_files_hold(source: str, dataset: StoredDataset) -> None:
+    run = read_run(PARAMS, dataset)
+    assert [len(study.trials) for study in run.studies] == [12, 12]
+    assert {split: sum(classes.values()) for split, classes in run.balance.items()} == dataset.sizes
+    assert [found for check in checks.CHECKS for found in check(run)] == checks.advise(PARAMS, dataset)
+    with pytest.raises(UserError, match="holds a study of other params"):
+        checks.advise(make_params(seed=1), dataset)
 
 
 def test_a_reason_is_shown_as_it_is() -> None:

@@ -1,0 +1,132 @@
+"""How a study went: what failed, what was pruned, whether it ended too early or too late, how the best learned."""
+
+from collections import Counter
+from collections.abc import Iterator
+from statistics import median
+
+from reprotune.advice.run import Advice, Study
+from reprotune.results.best_so_far import best_accuracies, hypervolumes
+
+_AFTER_FAILURE = {
+    "Diverged": "Lower lr in {name}.search_space.",
+    "TimeoutError": "Raise execution.trial_timeout, then run `make retry`.",
+}
+_OTHER_FAILURE = (
+    "Mend the cause (fewer execution.workers need less memory), then run `make retry`; "
+    "results/{name}/trials.csv has all reasons."
+)
+
+
+def failures(study: Study) -> Iterator[Advice]:
+    """Trials failed; of those whose loss became infinite, which a wide range of lr brings, a twentieth or more."""
+    kinds = Counter(trial.result.reason.partition(":")[0] for trial in study.trials if trial.result.state == "FAIL")
+    failed = sum(kinds.values())
+    if failed > kinds["Diverged"] or failed > len(study.trials) / 20:
+        kind, count = kinds.most_common(1)[0]
+        yield Advice(
+            f"{study.name}: {failed} of {len(study.trials)} trials failed, {count} of them by {kind}.",
+            "They took time, and the search learned little from them.",
+            _AFTER_FAILURE.get(kind, _OTHER_FAILURE).format(name=study.name),
+        )
+
+
+def ended_too_early(study: Study) -> Iterator[Advice]:
+    """The last quarter of the trials brought more than a standard error."""
+    reached, count = _reached(study), len(study.trials)
+    if count >= 20 and reached[-1] - reached[count * 3 // 4 - 1] > study.standard_error:
+        yield Advice(
+            f"{study.name}: the last quarter of its {count} trials still made it clearly better.",
+            "More trials will probably find more.",
+            f"Raise {study.name}.{study.stopped_by}; only the difference is trained.",
+        )
+
+
+def ended_too_late(study: Study) -> Iterator[Advice]:
+    """The second half of the trials brought less than one validation image."""
+    reached, count = _reached(study), len(study.trials)
+    if count >= 100 and reached[-1] - reached[count // 2 - 1] < 1 / study.images:
+        what = "front" if study.spec.cost else "accuracy"
+        yield Advice(
+            f"{study.name}: the second half of its {count} trials brought no better {what}.",
+            "Half of them would have done.",
+            f"Lower {study.name}.n_trials, or widen {study.name}.search_space.",
+        )
+
+
+def _reached(study: Study) -> list[float]:
+    """The hypervolume after each trial, or the best accuracy."""
+    return hypervolumes(study.spec, study.trials) if study.spec.cost else best_accuracies(study.trials)
+
+
+def timed_out(study: Study) -> Iterator[Advice]:
+    if study.stopped_by == "timeout":
+        count = len(study.trials)
+        yield Advice(
+            f"{study.name}: its timeout ended it after {count} of {study.spec.n_trials} trials.",
+            "A faster or slower machine ends elsewhere, so the results cannot be had again.",
+            f"Set {study.name}.n_trials to {count}, and {study.name}.timeout to null.",
+        )
+
+
+def pruned_too_many(study: Study) -> Iterator[Advice]:
+    """Nine of ten or more."""
+    complete, pruned = len(study.ranked), _pruned(study)
+    if complete + pruned >= 20 and pruned >= 9 * complete:
+        yield Advice(
+            f"{study.name}: only {complete} of {len(study.trials)} trials were trained to their end.",
+            "So there is little to choose from.",
+            f"Take another {study.name}.pruner, or none.",
+        )
+
+
+def pruned_too_few(study: Study) -> Iterator[Advice]:
+    """A fiftieth or less, although there is a pruner."""
+    pruned = _pruned(study)
+    if study.spec.pruner != "none" and len(study.trials) >= 40 and pruned <= len(study.trials) / 50:
+        yield Advice(
+            f"{study.name}: its pruner ended {pruned} of {len(study.trials)} trials.",
+            "So it saves no time.",
+            f"Take another {study.name}.pruner.",
+        )
+
+
+def pruned_too_early(study: Study) -> Iterator[Advice]:
+    """Most of the best trials were in the worse half of the complete ones, at the epoch where pruning was at work.
+
+    Pareto's pruner is left out: it compares with what costs no more alone.
+    """
+    ends = [len(trial.result.curve) for trial in study.trials if trial.result.state == "PRUNED"]
+    if len(ends) < 5 or study.spec.cost or not study.top:
+        return
+    epoch = int(median(ends))
+    then = {t.number: t.result.curve[epoch - 1].valid_accuracy for t in study.ranked if len(t.result.curve) > epoch}
+    top = [then[trial.number] for trial in study.top if trial.number in then]
+    behind = sum(reached < median(then.values()) for reached in top)
+    if behind > len(top) / 2:
+        yield Advice(
+            f"{study.name}: after epoch {epoch}, where pruning was at work, {behind} of the {len(top)} best trials "
+            "were behind most others.",
+            "So the pruner may have ended some that would have been ahead later.",
+            f"Take another {study.name}.pruner, or none.",
+        )
+
+
+def _pruned(study: Study) -> int:
+    return sum(trial.result.state == "PRUNED" for trial in study.trials)
+
+
+def overfitted(study: Study) -> Iterator[Advice]:
+    """The loss of the best trials is more than twice as high on valid as on train, and rises again."""
+    ends = [trial.result.curve for trial in study.top]
+    if not ends:
+        return
+    train, valid = (median(curve[-1][column] for curve in ends) for column in (0, 1))
+    rise = median(curve[-1].valid_loss / min(point.valid_loss for point in curve) for curve in ends)
+    if valid > 2 * train and rise > 1.1:
+        data = "Raise data.train_examples" if study.params.data.train_examples else "Search shift or weight_decay"
+        yield Advice(
+            f"{study.name}: the {len(ends)} best trials end with a loss of {train:.2f} on train and {valid:.2f} on "
+            "valid, and that rises.",
+            "They learn their training images by heart.",
+            f"{data}, or fewer epochs, in {study.name}.search_space.",
+        )

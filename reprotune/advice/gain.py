@@ -1,0 +1,101 @@
+"""What the search bought: is it more than the default, than chance, and than the data can show?"""
+
+import math
+from collections.abc import Iterator
+
+from reprotune.advice.run import Advice, Run, Study, accuracy, points
+from reprotune.search.space import contains, default_config
+
+_FEW = 30  # trials: TPE has only begun to learn
+
+
+def learned_nothing(study: Study) -> Iterator[Advice]:
+    """The best of all trials is no better than always answering the largest class (within three standard errors)."""
+    largest = max(study.balance["valid"].values()) / study.images
+    best = accuracy(study.ranked[0])
+    if best <= largest + 3 * math.sqrt(largest * (1 - largest) / study.images):
+        yield Advice(
+            f"{study.name}: the best trial has an accuracy of {best:.2f}, always answering the largest class would "
+            f"have {largest:.2f}.",
+            "Nothing was learned.",
+            f"Search other values of lr, and more epochs, in {study.name}.search_space; "
+            "results/dataset/figures/samples.png shows whether images and labels are right.",
+        )
+
+
+def gain_over_default(run: Run) -> Iterator[Advice]:
+    """The best config's lead on test is none, or less than two of its standard errors."""
+    best, default = (run.scores[name]["test_accuracy"] for name in ("best", "default"))
+    lead = best["mean"] - default["mean"]
+    error = _error(run, lead)
+    if 0 < lead <= 2 * error:
+        yield Advice(
+            f"On test, the best config leads the untuned default by {points(lead)} points, give or take "
+            f"{points(2 * error)}.",
+            "So the lead may be chance.",
+            "Raise single_objective.n_trials to find more, or evaluate.seeds to know it better.",
+        )
+    elif lead <= 0:
+        behind = f"{points(-lead)} points worse than" if lead else "no better than"
+        yield Advice(f"On test, the best config is {behind} the untuned default.", *_why_lost(run))
+
+
+def _error(run: Run, lead: float) -> float:
+    """The standard error of the lead: of the seeds, where there are several; and of the test images, of which the
+    two configs must differ in a share of `lead` at least.
+    """
+    scores = (run.scores[name]["test_accuracy"] for name in ("best", "default"))
+    seeds = sum(score.get("std", 0.0) ** 2 / score["n"] for score in scores)
+    return math.sqrt(seeds + abs(lead) / sum(run.balance["test"].values()))
+
+
+def _why_lost(run: Run) -> tuple[str, str]:
+    """The likeliest cause, and what to change."""
+    study, default = run.studies[0], default_config(run.params)
+    space = f"{study.name}.search_space"
+    if run.best["epochs"] < default["epochs"]:
+        return (
+            f"It was trained for {run.best['epochs']} epochs, the default for {default['epochs']}.",
+            f"Allow more in {space}.epochs.",
+        )
+    if not contains(study.spec.space, default):
+        return "The search could not find the default: it lies outside of the search space.", f"Widen {space}."
+    if len(study.trials) < _FEW:
+        return f"{len(study.trials)} trials are few.", f"Raise {study.name}.n_trials."
+    lucky = f"It was chosen by one accuracy on {study.images:,} images, and the highest of many is a lucky one."
+    return lucky, more_images(run.params.data.dataset, run.params.data.valid_examples)
+
+
+def too_few_images(study: Study) -> Iterator[Advice]:
+    """Many trials are within a standard error of the best."""
+    ranked, error = study.ranked, study.standard_error
+    close = sum(accuracy(trial) >= accuracy(ranked[0]) - error for trial in ranked)
+    if close >= max(10, len(ranked) / 4):
+        data = study.params.data
+        yield Advice(
+            f"{study.name}: {close} of {len(ranked)} complete trials lie within {points(error)} points of the best, "
+            f"the standard error of an accuracy on {study.images:,} images (one image: {points(1 / study.images)}).",
+            "Which of them is the best is a matter of luck.",
+            more_images(data.dataset, data.valid_examples),
+        )
+
+
+def more_images(dataset: str, valid_examples: int | None) -> str:
+    """How to validate with more images."""
+    if valid_examples:
+        return "Raise data.valid_examples."
+    return "Add images to data.images.folder." if dataset == "image_folder" else "Take a larger data.dataset."
+
+
+def out_of_balance(run: Run) -> Iterator[Advice]:
+    """The largest class has three times the training images of the smallest, or more."""
+    train, valid = run.balance["train"], run.balance["valid"]
+    largest, smallest = max(train, key=train.__getitem__), min(train, key=train.__getitem__)
+    if train[largest] >= 3 * train[smallest]:
+        share = valid[largest] / sum(valid.values())
+        yield Advice(
+            f"Class {largest} has {train[largest]:,} training images, class {smallest} {train[smallest]:,}.",
+            f"Always answering {largest} would have an accuracy of {share:.2f} on valid; compare with that, and see "
+            "that accuracy hardly counts the small classes.",
+            "Add images of these to data.images.folder.",
+        )

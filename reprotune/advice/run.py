@@ -1,0 +1,106 @@
+"""What the checks read: the result files of a run, with the params and the data that it was made of."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from reprotune.artifacts import read_csv, read_json
+from reprotune.data.images import SPLITS
+from reprotune.data.stored import CLASS_BALANCE, StoredDataset
+from reprotune.params import Declared, Params
+from reprotune.results import read
+from reprotune.search.spec import StudySpec
+from reprotune.search.study import Trial
+from reprotune.training.models import Config
+
+Balance = Mapping[str, Mapping[str, int]]  # split → class → how many images
+
+
+class Advice(NamedTuple):
+    """A sentence each."""
+
+    seen: str
+    why: str  # it matters
+    change: str  # which key of params.yaml
+
+    def __str__(self) -> str:
+        return " ".join(self)
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study as its result files have it."""
+
+    spec: StudySpec
+    trials: Sequence[Trial]
+    stopped_by: str
+    params: Params
+    balance: Balance
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+    @property
+    def ranked(self) -> list[Trial]:
+        """The complete trials, the most accurate first."""
+        done = (trial for trial in self.trials if trial.result.state == "COMPLETE")
+        return sorted(done, key=lambda trial: (-accuracy(trial), trial.number))
+
+    @property
+    def top(self) -> list[Trial]:
+        """The most accurate tenth, five at least; none where there are too few to say what the best have in common."""
+        ranked = self.ranked
+        return ranked[: max(5, len(ranked) // 10)] if len(ranked) >= 20 else []
+
+    @property
+    def images(self) -> int:
+        """How many there are to validate."""
+        return sum(self.balance["valid"].values())
+
+    @property
+    def standard_error(self) -> float:
+        """Of the best trial's accuracy, by the number of validation images."""
+        best = accuracy(self.ranked[0])
+        return math.sqrt(best * (1 - best) / self.images)
+
+    def declared(self, name: str) -> tuple[str, Declared]:
+        """The key and the range of a config's hyperparameter in the search space: `width_1` may be under `width`."""
+        key = name if name in self.spec.space else name.rpartition("_")[0]
+        return key, self.spec.space[key]
+
+
+@dataclass(frozen=True)
+class Run:
+    params: Params
+    studies: Sequence[Study]
+    best: Config  # that was evaluated
+    scores: Mapping[str, Any]  # evaluation/metrics.json
+    balance: Balance
+
+
+def accuracy(trial: Trial) -> float:
+    """Of a complete trial."""
+    assert trial.result.accuracy is not None
+    return trial.result.accuracy
+
+
+def points(share: float) -> str:
+    """A difference of accuracies: 0.0123 is 1.2 points."""
+    return f"{100 * share:.1f}" if abs(share) >= 0.01 else f"{100 * share:.2f}"
+
+
+def read_run(params: Params, dataset: StoredDataset) -> Run:
+    """Raises UserError if the result files are those of other params or data."""
+    rows = read_csv(dataset.folder / CLASS_BALANCE)
+    balance: Balance = {split: {row["class"]: int(row[split]) for row in rows} for split in SPLITS}
+    scores = read_json(Path("results/evaluation/metrics.json"))
+    return Run(params, list(_studies(params, dataset, balance)), read.best_params(), scores, balance)
+
+
+def _studies(params: Params, dataset: StoredDataset, balance: Balance) -> Iterator[Study]:
+    for spec in read.read_studies(params, dataset):
+        stopped_by = read_json(spec.folder / "metrics.json")["stopped_by"]
+        yield Study(spec, read.read_trials(spec.folder, spec), stopped_by, params, balance)
