@@ -203,7 +203,9 @@ def test_a_failed_trial_has_its_reason_and_the_study_goes_on(dataset: StoredData
 def test_identity(dataset: StoredDataset, monkeypatch: pytest.MonkeyPatch) -> None:
     base = spec(dataset)
     longer = [replace(base, n_trials=1), replace(base, timeout=9.0)]
-    others = [replace(base, seed=1), replace(base, window=2), replace(base, sampler="gp"), replace(base, first={})]
+    longer += [replace(base, max_epochs=1), replace(base, patience=1)]
+    others = [replace(base, seed=1), replace(base, window=2), replace(base, sampler="gp"), replace(base, first=({},))]
+    others += [replace(base, pruner_settings={"n_warmup_steps": 1}), replace(base, pruner="none")]
     others += [replace(base, space={**base.space, "lr": 0.1}), replace(base, objectives=("flops", "accuracy"))]
     assert {declared.identity for declared in longer} == {base.identity}
     assert len({declared.identity for declared in [base, *others]}) == len(others) + 1
