@@ -54,12 +54,18 @@ def _lead(rival: FrozenTrial, trial: FrozenTrial) -> float:
     return rival.intermediate_values[step] - trial.intermediate_values[trial.last_step] if step else 0.0
 
 
+def _hyperband(min_resource: int = 1, max_resource: int | str = "auto", **settings: Any) -> BasePruner:
+    if isinstance(max_resource, int) and min_resource > max_resource:  # it would prune nothing, and not say so
+        raise ValueError("min_resource must not be above max_resource")
+    return optuna.pruners.HyperbandPruner(min_resource, max_resource, **settings)
+
+
 PRUNERS: dict[str, Callable[..., BasePruner]] = {  # settings → pruner
     "none": optuna.pruners.NopPruner,
     "median": optuna.pruners.MedianPruner,
     "percentile": partial(optuna.pruners.PercentilePruner, percentile=25.0),  # prunes all but the best quarter
     "successive_halving": optuna.pruners.SuccessiveHalvingPruner,
-    "hyperband": optuna.pruners.HyperbandPruner,
+    "hyperband": _hyperband,
     "pareto": ParetoPruner,
 }
 _Count = Annotated[int, Field(ge=0, le=1_000_000)]
