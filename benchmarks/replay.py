@@ -26,7 +26,7 @@ from reprotune.execution import engines
 from reprotune.results import winners
 from reprotune.search.history import PastTrial, frozen_trials
 from reprotune.search.pareto import Point, hypervolume
-from reprotune.search.pruners import PRUNERS, ParetoPruner, TrialPruner
+from reprotune.search.pruners import ParetoPruner, TrialPruner
 
 RECORDED = Path(__file__).with_name("curves.csv.gz")
 
@@ -85,13 +85,12 @@ def read(path: Path) -> list[Recorded]:
 
 def replay(name: str, recorded: Recorded, window: int) -> tuple[float, float]:
     """(share of the epochs that the rule saves, share of the hypervolume that is kept)."""
-    PRUNERS[name] = RULES[name].pruner
     past: list[PastTrial] = []
     for number, (cost, accuracies) in enumerate(recorded.trials):
         told = past[: max(0, number - window + 1)]
         compared = [other for other in told if RULES[name].compared(other.cost or 0.0, cost)]
         epochs = len(accuracies)
-        judge = TrialPruner(name, frozen_trials(compared), number, cost, epochs)
+        judge = TrialPruner(RULES[name].pruner(), frozen_trials(compared), number, cost, epochs)
         judged = enumerate(accuracies[:-1], start=1)
         ended = next((epoch for epoch, accuracy in judged if judge.should_prune(epoch, accuracy)), epochs)
         past.append(PastTrial("COMPLETE" if ended == epochs else "PRUNED", accuracies[:ended], cost, {}))

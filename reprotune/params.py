@@ -170,8 +170,11 @@ class Execution(Section):
 class StudyParams(Section):
     n_trials: int = Field(ge=1)
     timeout: float | None = Field(gt=0)  # seconds
+    max_epochs: int | None = Field(default=None, ge=1)
+    patience: int | None = Field(default=None, ge=1)  # trials
     sampler: str
-    pruner: str
+    pruner: str | dict[str, Any]  # its name, or {name: …} with its settings
+    first: Annotated[tuple[dict[str, Value], ...], Field(strict=False)] | None = None
     search_space: SearchSpace
 
 

@@ -15,9 +15,10 @@ def main() -> None:
 
         spec.check_params(chosen)
         dataset = stored.open_verified(chosen.data.dataset)
-        declared = spec.multi_objective(chosen, dataset, read.best_params())
-        if declared.first is None:
-            print("the best config lies outside multi_objective.search_space: trial 0 is sampled like any other")
+        best = read.best_params()
+        declared = spec.multi_objective(chosen, dataset, best)
+        if best not in declared.first:
+            print("the best config lies outside multi_objective.search_space: it is not tried in this study")
         executor.share(dataset.shared_files, declared.device)
         run_study(declared, executor, anew=cli.asked("-f", "--force"))
 

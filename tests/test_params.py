@@ -37,12 +37,66 @@ REFUSED = [
     ("single_objective.n_trials", "many", "single_objective.n_trials = 'many': should be a valid integer"),
     ("single_objective.timeout", -5, "single_objective.timeout = -5: should be greater than 0"),
     ("single_objective.timeout", float("nan"), "single_objective.timeout = nan: should be a finite number"),
+    ("single_objective.max_epochs", 0, "single_objective.max_epochs = 0: should be greater than or equal to 1"),
+    ("multi_objective.patience", 1.5, "multi_objective.patience = 1.5: should be a valid integer"),
     ("single_objective.trials", 5, "single_objective.trials = 5: unknown key; known here: n_trials, timeout"),
     ("single_objective.sampler", "tpx", "single_objective.sampler = 'tpx': must be one of tpe, random"),
     ("single_objective.pruner", "mean", "single_objective.pruner = 'mean': must be one of none, median"),
     ("multi_objective.sampler", "cmaes", "multi_objective.sampler = 'cmaes': must be one of tpe, random, nsga2, gp"),
     ("single_objective.pruner", "pareto", "single_objective.pruner = 'pareto': must be one of none, median"),
     ("multi_objective.pruner", "median", "multi_objective.pruner = 'median': must be one of none, pareto"),
+    ("single_objective.pruner", 5, "single_objective.pruner = 5: should be a valid string, or be a valid dictionary"),
+    ("single_objective.pruner", {"n_warmup_steps": 2}, "single_objective.pruner.name = None: must be one of none, med"),
+    ("single_objective.pruner", {"name": "mean"}, "single_objective.pruner.name = 'mean': must be one of none, median"),
+    ("multi_objective.pruner", {"name": "median"}, "multi_objective.pruner.name = 'median': must be one of none, par"),
+    (
+        "single_objective.pruner",
+        {"name": "median", "n_warmup": 2},
+        "single_objective.pruner.n_warmup = 2: unknown setting; known here: name, n_startup_trials, n_warmup_steps",
+    ),
+    (
+        "single_objective.pruner",
+        {"name": "median", "n_warmup_steps": -1},
+        "steps = -1: should be greater than or equal",
+    ),
+    ("single_objective.pruner", {"name": "median", "n_warmup_steps": True}, "steps = True: should be a valid integer"),
+    (
+        "single_objective.pruner",
+        {"name": "percentile", "percentile": 101},
+        "= 101: should be less than or equal to 100",
+    ),
+    (
+        "single_objective.pruner",
+        {"name": "hyperband", "max_resource": "all"},
+        "single_objective.pruner.max_resource = 'all': should be a valid integer, or be 'auto'",
+    ),
+    (
+        "single_objective.pruner",
+        {"name": "successive_halving", "bootstrap_count": 1},
+        "bootstrap_count > 0 and min_resource == 'auto' are mutually incompatible",
+    ),
+    (
+        "single_objective.pruner",
+        {"name": "hyperband", "min_resource": 9, "max_resource": 5},
+        "single_objective.pruner = {'max_resource': 5, 'min_resource': 9, 'name': 'hyperband'}: min_resource must",
+    ),
+    ("multi_objective.pruner", {"name": "pareto", "margin": 2}, "pruner.margin = 2: should be less than or equal to 1"),
+    ("multi_objective.pruner", {"name": "none", "margin": 0.1}, "margin = 0.1: unknown setting; known here: name"),
+    ("single_objective.first", 5, "single_objective.first = 5: should be a valid tuple"),
+    ("single_objective.first", [5], "single_objective.first.0 = 5: should be a valid dictionary"),
+    ("single_objective.first", [{}, {"speed": 1}], "single_objective.first.1.speed = 1: unknown hyperparameter; known"),
+    ("single_objective.first", [{"width": 0}], "single_objective.first.0.width = 0: should be greater than or equal"),
+    ("single_objective.first", [{"width": 4.0}], "single_objective.first.0.width = 4.0: should be a valid integer"),
+    (
+        "single_objective.first",
+        [{"width": 500}],
+        "single_objective.first.0.width_1 = 500: outside of the search space: must be 4 to 128",
+    ),
+    ("single_objective.first", [{"optimizer": "AdamW"}], "outside of the search space: must be Adam or RMSprop or SGD"),
+    ("single_objective.first", [{"normalise": True}], "normalise = True: outside of the search space: must be False"),
+    ("single_objective.first", [{"momentum": 0.0}], "first.0.momentum = 0.0: this config has no such hyperparameter"),
+    ("single_objective.first", [{"width_3": 8}], "first.0.width_3 = 8: this config has no such hyperparameter; it has"),
+    ("multi_objective.first", [{"kernel": 3}], "multi_objective.first.0.kernel = 3: this config has no such hyperpar"),
     ("multi_objective.minimize", "loss", "multi_objective.minimize = 'loss': should be 'flops' or 'parameters'"),
     ("execution.window", 0, "execution.window = 0: should be greater than or equal to 1"),
     ("execution.workers", "all", "execution.workers = 'all': should be a valid integer, or be 'auto'"),
@@ -183,3 +237,13 @@ def test_a_folder_is_no_params_file(tmp_path: Path) -> None:
 def test_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot be read"):
         params.load(tmp_path / "params.yaml")
+
+
+def test_a_default_outside_of_the_space_is_to_be_given() -> None:
+    chosen = make_params(single_objective__first=[{"width": 4}], training__epochs=9)
+    line = (
+        r"^params.yaml: single_objective.first.0.epochs = 9: as in the default config, outside of the search space: mus"
+    )
+    with pytest.raises(UserError, match=line):
+        specs.check_params(chosen)
+    specs.check_params(make_params(single_objective__first=[{"width": 4, "epochs": 3}], training__epochs=9))

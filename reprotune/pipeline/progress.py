@@ -9,7 +9,7 @@ from reprotune import cli
 from reprotune.results.winners import point
 from reprotune.search import pareto
 from reprotune.search.spec import StudySpec
-from reprotune.search.study import Trial
+from reprotune.search.study import Stopping, Trial
 
 Show = Callable[[float, str, str], None]  # (share that is done, 0 … 1; how things stand; what has just ended)
 
@@ -42,6 +42,7 @@ class StudyProgress:
         self._spec = spec
         self._best: Trial | None = None
         self._front: list[pareto.Point] = []
+        self._stopping = Stopping(spec)
         self._told = self._pruned = self._failed = 0
 
     def show(self, trial: Trial, show: Show) -> None:
@@ -54,9 +55,8 @@ class StudyProgress:
             if self._best is None or _accuracy(trial) > _accuracy(self._best):
                 self._best = trial
             if self._spec.cost:
-                points = [*self._front, point(trial)]
-                self._front = [points[i] for i in pareto.front(points)]
-        left, share = self._left(trial.elapsed)
+                self._front = pareto.extended(self._front, point(trial))
+        left, share = self._left(trial.elapsed, ended=self._stopping.tell(trial.result) is not None)
         best = f"best {_accuracy(self._best):.4f}" if self._best else "no best yet"
         front = f", front {len(self._front)}" if self._spec.cost else ""
         counts = f"{self._pruned} pruned, {self._failed} failed, {best}{front}, {left} left"
@@ -65,9 +65,13 @@ class StudyProgress:
         ended = f"[{self._told:>{len(str(total))}}/{total}] {state:<8} epoch {len(trial.result.curve):<3} {outcome}"
         show(share, f"{self._told}/{total}, {counts}", f"{ended} | {counts}")
 
-    def _left(self, elapsed: float) -> tuple[str, float]:
-        """(minutes and seconds, share done), by trials at the speed so far or by the timeout, whichever ends first."""
-        left = elapsed / self._told * (self._spec.n_trials - self._told)
+    def _left(self, elapsed: float, ended: bool) -> tuple[str, float]:
+        """(minutes and seconds, share done), by trials or epochs at the speed so far or by the timeout, whichever ends
+        first. When `patience` ends a study is not known before it does.
+        """
+        left = 0.0 if ended else elapsed / self._told * (self._spec.n_trials - self._told)
+        if self._spec.max_epochs is not None and (epochs := self._stopping.epochs):
+            left = min(left, elapsed / epochs * max(0, self._spec.max_epochs - epochs))
         if self._spec.timeout is not None:
             left = min(left, max(0.0, self._spec.timeout - elapsed))
         return f"{int(left) // 60}:{int(left) % 60:02}", elapsed / (elapsed + left) if left else 1.0

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 from reprotune.search import journal
 from reprotune.search.journal import Journal
 from reprotune.search.spec import StudySpec
-from reprotune.search.study import Trial, as_asked, told
+from reprotune.search.study import Trial, as_asked, recorded, told
 
 
 def forget_failures(spec: StudySpec) -> list[int]:
@@ -19,11 +19,10 @@ def forget_failures(spec: StudySpec) -> list[int]:
     if not spec.journal.exists():
         return []
     with journal.opened(spec.journal, spec.directions, lambda _: False) as opened:
-        trials = told(opened, len(opened.trials))
-        failed = [trial.number for trial in trials if trial.result.by_machine]
+        failed = [trial.number for trial in told(spec, opened) if trial.result.by_machine]
         if failed:
             shutil.copy(spec.journal, spec.journal.with_suffix(".previous"))
-            _rewrite(spec, trials[: failed[0] + spec.window])
+            _rewrite(spec, list(recorded(opened))[: failed[0] + spec.window])
     return failed
 
 

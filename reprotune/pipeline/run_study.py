@@ -63,7 +63,7 @@ def backfill(spec: StudySpec) -> int:
             _log_all(parent, spec, read.empty_study(spec), trials)
         return len(trials)
     with journal.opened(spec.journal, spec.directions, lambda _: False) as opened, _tracked(spec) as parent:
-        trials = study.told(opened, spec.n_trials)
+        trials = study.told(spec, opened)
         _log_all(parent, spec, opened.study, trials)
         return len(trials)
 
@@ -79,8 +79,8 @@ def _log_whole(parent: ParentRun, spec: StudySpec, trials: list[Trial], metrics:
     parent.keep_only(len(trials))
     parent.log_series(best_so_far.series(spec, trials), trials)
     parent.log_metrics({name: value for name, value in metrics.items() if isinstance(value, int | float)})
-    parent.log_tags({"n_trials": spec.n_trials, "timeout": spec.timeout, "stopped_by": metrics["stopped_by"]})
-    parent.log_tags({"dataset": spec.dataset.name})
+    ends = {name: getattr(spec, name) for name in ("n_trials", "timeout", "max_epochs", "patience")}
+    parent.log_tags({**ends, "stopped_by": metrics["stopped_by"], "dataset": spec.dataset.name})
     parent.describe(description.of_study(spec, trials))
     parent.log_files((path, None) for path in sorted(spec.folder.glob("[!.]*.*")))  # the stage `report` adds figures
     parent.log_files((spec.dataset.folder / name, "dataset") for name in (stored.DESCRIPTION, stored.CLASS_BALANCE))
@@ -106,7 +106,8 @@ def _determining(spec: StudySpec) -> dict[str, Any]:
         "window": spec.window,
         "sampler": spec.sampler,
         "pruner": spec.pruner,
+        **{f"pruner.{name}": value for name, value in spec.pruner_settings.items()},
         **({"minimize": spec.cost} if spec.cost else {}),
         "search_space": space,
-        "first": spec.first or {},
+        "first": {str(number): config for number, config in enumerate(spec.first)},
     }

@@ -26,7 +26,6 @@ def hypervolumes(spec: StudySpec, trials: Sequence[Trial]) -> list[float]:
     volumes, points = [], list[pareto.Point]()
     for trial in trials:
         if trial.result.state == "COMPLETE":
-            points = [*points, point(trial)]
-            points = [points[i] for i in pareto.front(points)]
+            points = pareto.extended(points, point(trial))
         volumes.append(pareto.hypervolume(points, spec.reference_point))
     return volumes

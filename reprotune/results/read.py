@@ -13,7 +13,7 @@ from reprotune.data.stored import StoredDataset
 from reprotune.errors import UserError
 from reprotune.params import Params
 from reprotune.search.history import History
-from reprotune.search.pruners import TrialPruner
+from reprotune.search.pruners import PRUNERS, TrialPruner
 from reprotune.search.space import parse, suggest
 from reprotune.search.spec import StudySpec, from_params, multi_objective
 from reprotune.search.study import Trial, past_trial, task
@@ -77,7 +77,7 @@ def with_attrs(spec: StudySpec, trials: list[Trial]) -> list[Result]:
     for trial in trials:
         known = task(spec, trial.number, trial.config, history).history.frozen()
         cost, epochs = past_trial(spec, trial.result).cost, trial.config["epochs"]
-        pruner = TrialPruner(spec.pruner, known, trial.number, cost, epochs)
+        pruner = TrialPruner(PRUNERS[spec.pruner](**spec.pruner_settings), known, trial.number, cost, epochs)
         for epoch, point in enumerate(trial.result.curve, start=1):
             pruner.should_prune(epoch, point.valid_accuracy)
         results.append(replace(trial.result, attrs=pruner.attrs))

@@ -9,7 +9,7 @@ from reprotune.results.winners import as_config, best, best_configs, pareto_fron
 from reprotune.search import pareto
 from reprotune.search.space import names
 from reprotune.search.spec import StudySpec
-from reprotune.search.study import Trial
+from reprotune.search.study import Trial, ended_by
 
 CURVE = ("trial", "epoch", "train_loss", "valid_loss", "valid_accuracy")
 TRIAL = ("number", "state", "accuracy", "flops", "macs", "parameters", "epochs")
@@ -78,5 +78,5 @@ def _counts(spec: StudySpec, trials: Sequence[Trial]) -> dict[str, Any]:
         "failed": states.count("FAIL"),
         "epochs": sum(len(trial.result.curve) for trial in trials),
         # A study that its timeout ended would have had other trials on a faster or slower machine.
-        "stopped_by": "n_trials" if len(trials) == spec.n_trials else "timeout",
+        "stopped_by": ended_by(spec, trials) or "timeout",
     }

@@ -68,13 +68,13 @@ class Journal:
         self._storage.set_trial_state_values(trial_id, TrialState[result.state], values)
 
     def end(self, told: int) -> None:
-        """Record that the study ended with so many trials, by its timeout if more were asked."""
-        if told != self.ended:
+        """Record that the study ended with so many trials, the most that it ever did: a shorter one forgets none."""
+        if self.ended is None or told > self.ended:
             self.study.set_user_attr("ended", told)
 
     @property
     def ended(self) -> int | None:
-        """With how many told trials the study ended, when it last did."""
+        """With how many told trials the study ended, the time that it went on for longest."""
         return self.study.user_attrs.get("ended")
 
     @property

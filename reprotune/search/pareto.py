@@ -16,6 +16,12 @@ def front(points: Sequence[Point]) -> list[int]:
     return kept
 
 
+def extended(known: Sequence[Point], point: Point) -> list[Point]:
+    """A front with one more point, without those that it dominates."""
+    points = [*known, point]
+    return [points[i] for i in front(points)]
+
+
 def knee(points: Sequence[Point]) -> int:
     """Index of the front's point that stands highest above the straight line between the front's two ends.
 

@@ -6,6 +6,7 @@ What a model has once a layer is declared for all of its layers, as `width`, or 
 """
 
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import product
@@ -38,6 +39,34 @@ def complete(params: Params, search_space: Space, section: str) -> Space:
 
 def default_config(params: Params) -> Config:
     return _resolve(defaults(params), lambda name, declared: declared)
+
+
+def own_config(given: Config, space: Space, default: Space, key: str) -> Config:
+    """A config that a person wants tried, as `key` of params.yaml gives it: what that leaves out is what the space
+    leaves no choice of, or the default's. Raises ParamsError unless the space has it.
+    """
+    for name, value in given.items():
+        _check_value(name, value, f"{key}.{name}")
+    fixed = {name: values(declared)[0] for name, declared in space.items() if len(set(values(declared))) == 1}
+    whole = {**default, **fixed, **given}
+    for name in needed([whole["model"]], [whole["optimizer"]]):
+        if name not in whole:
+            raise ParamsError(f"{key}.{name}", None, "is missing, here and in the sections model and training")
+    config = _resolve(whole, lambda name, declared: declared)
+    for name, value in given.items():
+        layers = {other for other in config if re.fullmatch(rf"{name}_\d+", other)}
+        if name not in config and layers <= set(whole):
+            raise ParamsError(
+                f"{key}.{name}", value, f"this config has no such hyperparameter; it has {', '.join(config)}"
+            )
+
+    def admitted(name: str, declared: Declared) -> Any:
+        if not _admits(declared, config[name]):
+            whose = "" if name in given or re.sub(r"_\d+$", "", name) in given else "as in the default config, "
+            raise ParamsError(f"{key}.{name}", config[name], f"{whose}outside of the search space: {_told(declared)}")
+        return _typed(declared, config[name])
+
+    return _resolve(space, admitted)
 
 
 def suggest(trial: BaseTrial, space: Space) -> Config:
@@ -143,17 +172,38 @@ def _admits(declared: Declared, value: Any) -> bool:
     return value in values(declared)
 
 
+def _typed(declared: Declared, value: Any) -> Any:
+    """An admitted value as the space has it: 1.0 for 1."""
+    if isinstance(declared, IntRange | FloatRange):
+        return int(value) if isinstance(declared, IntRange) else float(value)
+    return next(known for known in values(declared) if known == value)
+
+
+def _told(declared: Declared) -> str:
+    """What is allowed, for a line."""
+    if isinstance(declared, IntRange | FloatRange):
+        steps = f" in steps of {declared.step}" if declared.step not in (None, 1) else ""
+        return f"must be {declared.low} to {declared.high}{steps}"
+    return f"must be {' or '.join(map(str, values(declared)))}"
+
+
 def _check(space: Space, key: Callable[[str], str]) -> None:
     """Raise ParamsError unless every choice and every end of a range is legal, and nothing is missing."""
     for name, declared in space.items():
         if legal(name) is None:
             raise ParamsError(key(name), declared, f"unknown hyperparameter; known: {', '.join(LEGAL)}")
         for value in values(declared):
-            if wrong := fault(name, value):
-                raise ParamsError(key(name), value, wrong)
+            _check_value(name, value, key(name))
     for name in _needed(space):
         if name not in space:
             raise ParamsError(key(name), None, "is missing, here and in the sections model and training")
+
+
+def _check_value(name: str, value: Any, key: str) -> None:
+    if legal(name) is None:
+        raise ParamsError(key, value, f"unknown hyperparameter; known: {', '.join(LEGAL)}")
+    if wrong := fault(name, value):
+        raise ParamsError(key, value, wrong)
 
 
 def _needed(space: Space) -> Iterator[str]:

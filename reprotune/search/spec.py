@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -14,11 +14,12 @@ from reprotune.artifacts import digest, file_digest
 from reprotune.data.stored import StoredDataset
 from reprotune.errors import PARAMS, ParamsError, UserError
 from reprotune.params import Device, MultiObjective, Params, StudyParams
+from reprotune.search import pruners
 from reprotune.search.journal import Direction
 from reprotune.search.pareto import Point
 from reprotune.search.pruners import ONE_OBJECTIVE, SEVERAL_OBJECTIVES
 from reprotune.search.samplers import PROPOSES_BY_TORCH, SAMPLERS, SINGLE_OBJECTIVE_ONLY
-from reprotune.search.space import Space, complete, contains, default_config, largest
+from reprotune.search.space import Space, complete, contains, default_config, defaults, largest, own_config
 from reprotune.search.trial import Result
 from reprotune.training.cost import measure
 from reprotune.training.models import Config, meta_model
@@ -45,13 +46,16 @@ class StudySpec:
     space: Space
     sampler: str
     pruner: str
+    pruner_settings: Mapping[str, Any]  # by Optuna's names; what is not set is as Optuna has it
     seed: int
     window: int
     dataset: StoredDataset
     device: str  # cpu or cuda
-    first: Config | None  # the config of trial 0, if it is given
-    n_trials: int  # in all, also over resumes; so is the timeout
+    first: tuple[Config, ...]  # the configs of trial 0, 1, …, as far as they are given
+    n_trials: int  # in all, also over resumes; so are the other three
     timeout: float | None  # seconds
+    max_epochs: int | None
+    patience: int | None  # trials that may bring nothing (study.Stopping)
     trial_timeout: float | None  # seconds; a trial that takes longer fails
 
     @property
@@ -80,7 +84,8 @@ class StudySpec:
     def declared(self) -> str:
         """The digest of what params.yaml and the data say of the trials."""
         space = {name: repr(declared) for name, declared in self.space.items()}
-        chosen = [self.name, self.objectives, space, self.sampler, self.pruner, self.seed, self.window, self.first]
+        pruner = {"name": self.pruner, **self.pruner_settings}
+        chosen = [self.name, self.objectives, space, self.sampler, pruner, self.seed, self.window, self.first]
         return digest([chosen, self.dataset.digest])
 
     @cached_property
@@ -114,6 +119,7 @@ def from_params(params: Params, name: str, dataset: StoredDataset) -> StudySpec:
     """The study that the section `name` of params.yaml describes. Raises UserError for what cannot be built."""
     section: StudyParams = getattr(params, name)
     space = complete(params, section.search_space, name)
+    pruner, settings = chosen_pruner(section, name)
     for config in (default_config(params), *largest(space)):
         try:
             meta_model(config, dataset.inputs)
@@ -124,14 +130,17 @@ def from_params(params: Params, name: str, dataset: StoredDataset) -> StudySpec:
         objectives=(section.minimize, "accuracy") if isinstance(section, MultiObjective) else ("accuracy",),
         space=space,
         sampler=section.sampler,
-        pruner=section.pruner,
+        pruner=pruner,
+        pruner_settings=settings,
         seed=params.seed,
         window=params.execution.window,
         dataset=dataset,
         device=resolve_device(params.training.device),
-        first=None,
+        first=own_configs(params, name),
         n_trials=section.n_trials,
         timeout=section.timeout,
+        max_epochs=section.max_epochs,
+        patience=section.patience,
         trial_timeout=params.execution.trial_timeout,
     )
 
@@ -147,10 +156,26 @@ def resolve_device(chosen: Device) -> str:
     return "cpu"
 
 
+def own_configs(params: Params, name: str) -> tuple[Config, ...]:
+    """Those that a section wants tried first, each of them whole. Raises ParamsError."""
+    section: StudyParams = getattr(params, name)
+    space, default = complete(params, section.search_space, name), defaults(params)
+    given = enumerate(section.first or ())
+    return tuple(own_config(config, space, default, f"{name}.first.{number}") for number, config in given)
+
+
+def chosen_pruner(section: StudyParams, name: str) -> tuple[str, Mapping[str, Any]]:
+    known = SEVERAL_OBJECTIVES if isinstance(section, MultiObjective) else ONE_OBJECTIVE
+    return pruners.chosen(section.pruner, known, f"{name}.pruner")
+
+
 def multi_objective(params: Params, dataset: StoredDataset, best: Config) -> StudySpec:
-    """Study 2. Its first trial is study 1's best config, if that lies in the search space; else `first` is None."""
+    """Study 2. After the configs of its section's `first` it tries study 1's best, unless that is one of them or lies
+    outside of the search space. After: so that these have the same numbers, whatever study 1 found.
+    """
     declared = from_params(params, "multi_objective", dataset)
-    return replace(declared, first=best) if contains(declared.space, best) else declared
+    new = best not in declared.first and contains(declared.space, best)
+    return replace(declared, first=(*declared.first, best)) if new else declared
 
 
 def check_params(params: Params) -> None:
@@ -159,10 +184,10 @@ def check_params(params: Params) -> None:
         complete(params, section.search_space, name)
         several = isinstance(section, MultiObjective)
         samplers = [s for s in SAMPLERS if not (several and s in SINGLE_OBJECTIVE_ONLY)]
-        pruners = SEVERAL_OBJECTIVES if several else ONE_OBJECTIVE
-        for key, value, known in (("sampler", section.sampler, samplers), ("pruner", section.pruner, pruners)):
-            if value not in known:
-                raise ParamsError(f"{name}.{key}", value, f"must be one of {', '.join(known)}")
+        if section.sampler not in samplers:
+            raise ParamsError(f"{name}.sampler", section.sampler, f"must be one of {', '.join(samplers)}")
+        chosen_pruner(section, name)
+        own_configs(params, name)
 
 
 def seeds(seed: int, name: str, number: int) -> tuple[int, int]:

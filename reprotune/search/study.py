@@ -5,12 +5,13 @@ and no others. So what is proposed depends on no worker's speed, and trial t on 
 always run from its first trial: what its journal already holds is replayed, and only the rest is trained.
 """
 
+import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import takewhile
+from typing import Literal, cast
 
 import optuna
 from optuna.storages import InMemoryStorage
@@ -18,6 +19,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from reprotune.search.history import History, HistorySnapshot, PastTrial
 from reprotune.search.journal import Journal
+from reprotune.search.pareto import Point, extended, hypervolume
 from reprotune.search.samplers import PRUNED_AS_COMPLETE, SAMPLERS
 from reprotune.search.space import suggest
 from reprotune.search.spec import StudySpec, seeds
@@ -36,23 +38,101 @@ class Trial:
     optuna: FrozenTrial
 
 
+StoppedBy = Literal["n_trials", "max_epochs", "patience"]  # and "timeout", which the trials cannot tell
+
+
+class Stopping:
+    """What ends a study, as a function of its told trials in the order of their numbers.
+
+    n_trials, max_epochs: it ends with the trial that makes them so many, or their epochs so many or more.
+    patience: it ends with the trial that is the last of so many, and these brought nothing that counts. For one
+    objective: the best accuracy of a complete trial before them was p, the best with them is no more than the
+    standard error √(p (1 − p) / n) above it, n images being in valid. For two: the hypervolume has not grown.
+    Trials before which none was complete are not judged.
+    """
+
+    def __init__(self, spec: StudySpec) -> None:
+        self._spec = spec
+        self._reached: list[float | None] = [None]  # after 0, 1, … trials; None until one is complete
+        self._front: list[Point] = []
+        self._images = spec.dataset.sizes["valid"] if spec.patience else 0
+        self.epochs = 0  # of the told trials
+
+    def tell(self, result: Result) -> StoppedBy | None:
+        """What ends the study with this trial, the first of them if several do; None if it goes on."""
+        self.epochs += len(result.curve)
+        self._reached.append(self._reach(result))
+        if len(self._reached) > self._spec.n_trials:
+            return "n_trials"
+        if self._spec.max_epochs and self.epochs >= self._spec.max_epochs:
+            return "max_epochs"
+        return "patience" if self._in_vain() else None
+
+    def _reach(self, result: Result) -> float | None:
+        """The best accuracy or the hypervolume, which only `patience` asks for."""
+        before = self._reached[-1]
+        if not self._spec.patience or result.state != "COMPLETE":
+            return before
+        *cost, accuracy = cast("list[float]", self._spec.values(result))
+        if not cost:
+            return max(accuracy, before or 0.0)
+        self._front = extended(self._front, (cost[0], accuracy))
+        return hypervolume(self._front, self._spec.reference_point)
+
+    def _in_vain(self) -> bool:
+        patience, now = self._spec.patience, self._reached[-1]
+        before = self._reached[-1 - patience] if patience and patience < len(self._reached) else None
+        if before is None or now is None:
+            return False
+        return now - before <= (0.0 if self._spec.cost else math.sqrt(before * (1 - before) / self._images))
+
+
+def ended_by(spec: StudySpec, trials: Sequence[Trial]) -> StoppedBy | None:
+    """What ended the study with the last of its trials so far; None if that did not: it goes on, or timed out."""
+    stopping, reason = Stopping(spec), None
+    for trial in trials:
+        reason = stopping.tell(trial.result)
+    return reason
+
+
 def run(spec: StudySpec, journal: Journal, executor: Executor) -> Iterator[Trial]:
-    """Run the study, or what the journal lacks of it; the trials as they are told, in the order of their numbers."""
-    window = _Window(spec, journal, executor)
-    first = range(min(spec.window, spec.n_trials))
-    asked = sum(1 for _ in takewhile(window.ask, first))
+    """Run the study, or what the journal lacks of it; the trials as they are told, in the order of their numbers.
+
+    What was asked and lies beyond the study's end is left in the journal, asked or told, for a longer one.
+    """
+    known = told(spec, journal)
+    most = len(known) if ended_by(spec, known) else spec.n_trials
+    window, stopping = _Window(spec, journal, executor), Stopping(spec)
+    asked = 0
+    while asked < min(spec.window, most) and window.ask(asked):
+        asked += 1
     number, more = 0, asked == spec.window
-    while number < asked and (told := window.tell(number)):
-        more = more and asked < spec.n_trials and window.ask(asked)
+    while number < asked and (trial := window.tell(number)):
+        ended = stopping.tell(trial.result)
+        more = more and not ended and asked < most and window.ask(asked)
         number, asked = number + 1, asked + more
-        yield told  # after the ask, so that no worker waits for what is done with it
+        yield trial  # after the ask, so that no worker waits for what is done with it
+        if ended:
+            break
     journal.end(number)
 
 
-def told(journal: Journal, n_trials: int) -> list[Trial]:
-    """The trials that the journal holds, up to the first that was not told."""
-    results = ((trial, Journal.result(trial)) for trial in journal.trials[:n_trials])
-    return [_told(trial, result) for trial, result in takewhile(lambda pair: pair[1], results) if result]
+def told(spec: StudySpec, journal: Journal) -> list[Trial]:
+    """The study's trials that the journal holds: up to its end, or the first that was not told."""
+    trials, stopping = list[Trial](), Stopping(spec)
+    for trial in recorded(journal):
+        trials.append(trial)
+        if stopping.tell(trial.result):
+            break
+    return trials
+
+
+def recorded(journal: Journal) -> Iterator[Trial]:
+    """All that the journal holds, of a longer study too, up to the first that was not told."""
+    for trial in journal.trials:
+        if not (result := Journal.result(trial)):
+            return
+        yield _told(trial, result)
 
 
 def _told(trial: FrozenTrial, result: Result) -> Trial:
@@ -64,7 +144,16 @@ def task(spec: StudySpec, number: int, config: Config, history: History) -> Task
     past = HistorySnapshot() if spec.pruner == "none" else history.first(max(0, number - spec.window + 1))
     training_seed, dataset = seeds(spec.seed, spec.name, number)[1], spec.dataset
     return Task(
-        number, config, training_seed, dataset.folder, dataset.digest, spec.device, spec.cost, spec.pruner, past
+        number,
+        config,
+        training_seed,
+        dataset.folder,
+        dataset.digest,
+        spec.device,
+        spec.cost,
+        spec.pruner,
+        spec.pruner_settings,
+        past,
     )
 
 
@@ -104,8 +193,8 @@ class _Window:
         return True
 
     def _propose(self, number: int) -> None:
-        if number == 0 and self._spec.first:
-            self._study.enqueue_trial(dict(self._spec.first))
+        if number < len(self._spec.first):
+            self._study.enqueue_trial(dict(self._spec.first[number]))
         self._study.sampler = SAMPLERS[self._spec.sampler](seeds(self._spec.seed, self._spec.name, number)[0])
         trial = self._study.ask()
         suggest(trial, self._spec.space)
@@ -156,6 +245,6 @@ def as_asked(trial: FrozenTrial) -> FrozenTrial:
 
 def finished(spec: StudySpec, journal: Journal) -> bool:
     """Whether nothing is left to train."""
-    trials = len(told(journal, spec.n_trials))
+    trials = told(spec, journal)
     timed_out = spec.timeout is not None and journal.elapsed >= spec.timeout
-    return trials == spec.n_trials or (timed_out and trials == journal.ended)
+    return ended_by(spec, trials) is not None or (timed_out and len(trials) == journal.ended)

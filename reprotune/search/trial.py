@@ -1,7 +1,7 @@
 """One trial, as a worker runs it: a pure function of its task. It writes nothing."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -9,7 +9,7 @@ from typing import Any, Literal
 from reprotune.data.stored import open_dataset
 from reprotune.errors import UserError, is_shortage, one_line
 from reprotune.search.history import HistorySnapshot
-from reprotune.search.pruners import TrialPruner
+from reprotune.search.pruners import PRUNERS, TrialPruner
 from reprotune.training.cost import Cost, measure
 from reprotune.training.fit import learning_curve, new_model
 from reprotune.training.learning_curve import Epoch
@@ -30,6 +30,7 @@ class Task:
     device: str
     minimize: str | None  # the cost that is an objective: flops, parameters
     pruner: str
+    pruner_settings: Mapping[str, Any]
     history: HistorySnapshot
 
 
@@ -72,11 +73,13 @@ def run_trial(task: Task) -> Result:
         model = new_model(task.config, dataset.inputs, task.seed)
         cost = measure(model, dataset.shape)
         minimized = getattr(cost, task.minimize) if task.minimize else None
-        pruner = TrialPruner(task.pruner, task.history.frozen(), task.number, minimized, task.config["epochs"])
+        made = PRUNERS[task.pruner](**task.pruner_settings)
+        known, epochs = task.history.frozen(), task.config["epochs"]
+        pruner = TrialPruner(made, known, task.number, minimized, epochs)
         for epoch, point in enumerate(learning_curve(model, task.config, train, valid, task.seed), start=1):
             curve.append(point)
             # A trial that has reached its last epoch is complete: nothing would be saved.
-            if pruner.should_prune(epoch, point.valid_accuracy) and epoch < task.config["epochs"]:
+            if pruner.should_prune(epoch, point.valid_accuracy) and epoch < epochs:
                 state, reason = "PRUNED", f"{task.pruner} after epoch {epoch}"
                 break
     except Exception as error:

@@ -156,8 +156,10 @@ def _begun(experiment: str, identity: str, params: Mapping[str, Any]) -> ParentR
     client.update_run(run.info.run_id, status="RUNNING")
     if store.shared():
         client.set_tag(run.info.run_id, "project", project.place())
-    new = {key: value for key, value in flat(params) if key not in run.data.params}  # MLflow refuses to change one
-    client.log_batch(run.info.run_id, params=[Param(key, str(value)) for key, value in new.items()])
+    # MLflow refuses to change one, and to take more than a hundred at once.
+    new = [Param(key, str(value)) for key, value in flat(params) if key not in run.data.params]
+    for start in range(0, len(new), 100):
+        client.log_batch(run.info.run_id, params=new[start : start + 100])
     return ParentRun(client, run)
 
 

@@ -41,10 +41,15 @@ def legal(name: str) -> Any:
 
 def fault(name: str, value: Any) -> str:
     """What is wrong with a value of a known hyperparameter; empty if it is legal."""
+    return mismatch(legal(name), value)
+
+
+def mismatch(legal: Any, value: Any) -> str:
+    """What is wrong with a value that should be of this type; empty if it is."""
     try:
-        TypeAdapter(legal(name)).validate_python(value, strict=True)
+        TypeAdapter(legal).validate_python(value, strict=True)
     except ValidationError as error:
-        return error.errors()[0]["msg"].replace("Input should", "should")
+        return "should " + ", or ".join(part["msg"].removeprefix("Input should ") for part in error.errors())
     return ""
 
 

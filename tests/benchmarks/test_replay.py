@@ -11,19 +11,15 @@ from reprotune.data.stored import StoredDataset
 from reprotune.results import winners
 from reprotune.search import pareto
 from reprotune.search import spec as specs
-from reprotune.search.pruners import PRUNERS
 
 
 @pytest.mark.parametrize("window", [1, 4])
-def test_a_replay_is_what_the_study_would_be(
-    dataset: StoredDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, window: int
-) -> None:
+def test_a_replay_is_what_the_study_would_be(dataset: StoredDataset, tmp_path: Path, window: int) -> None:
     params = make_params(multi_objective__sampler="random", multi_objective__n_trials=20)
     declared = replace(specs.from_params(params, "multi_objective", dataset), window=window)
     whole = run(replace(declared, pruner="none"), tmp_path)
     trials = [(winners.point(t)[0], tuple(point.valid_accuracy for point in t.result.curve)) for t in whole]
     reference = declared.reference_point
-    monkeypatch.setitem(PRUNERS, "pareto, margin 0.02", PRUNERS["pareto"])
     saved, kept = replay("pareto, margin 0.02", Recorded(trials, reference[0]), window)
 
     pruned = run(declared, tmp_path)

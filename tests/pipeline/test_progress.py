@@ -2,6 +2,7 @@
 
 import io
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -80,3 +81,17 @@ def test_a_terminal_that_cannot_move_its_cursor_has_lines(monkeypatch: pytest.Mo
     with progress.display() as show:
         show(0.5, "half", "one")
         assert terminal.getvalue() == "one\n"
+
+
+@pytest.mark.parametrize("end", [{"max_epochs": 15}, {"patience": 2}], ids=str)
+def test_a_study_that_its_trials_end_has_nothing_left(
+    dataset: StoredDataset, tmp_path: Path, end: dict[str, int]
+) -> None:
+    declared = replace(specs.from_params(make_params(), "single_objective", dataset), **end)  # type: ignore[arg-type]
+    standing, calls = progress.StudyProgress(declared), list[tuple[float, str, str]]()
+    trials = run(declared, tmp_path)
+    assert len(trials) < 12
+    for trial in trials:
+        standing.show(trial, lambda *call: calls.append(call))
+    assert [share == 1 for share, _, _ in calls] == [False] * (len(trials) - 1) + [True]
+    assert calls[-1][1].endswith("0:00 left")

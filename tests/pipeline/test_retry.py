@@ -50,3 +50,15 @@ def test_without_such_failures_nothing_changes(
     assert forget_failures(declared) == []
     with journal.opened(declared.journal, declared.directions, lambda _: False) as opened:
         assert study.finished(declared, opened)
+
+
+def test_what_failed_beyond_the_studys_end_is_left_to_a_longer_one(
+    dataset: StoredDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    declared = specs.from_params(make_params(), "single_objective", dataset)
+    trials = run(declared, tmp_path, Short())
+    shorter = replace(declared, max_epochs=sum(len(trial.result.curve) for trial in trials[:6]))
+    assert forget_failures(shorter) == [3]
+    assert facts(run(shorter, tmp_path)) == facts(run(shorter, tmp_path / "undisturbed"))
+    assert forget_failures(shorter) == []

@@ -29,7 +29,7 @@ def test_an_unfinished_study_of_older_code_is_not_continued(
     assert capsys.readouterr().out.startswith(f"{told}it stays as it is, and a new study begins\n")
     assert older.journal.read_bytes() == before
     with journal.opened(declared.journal, declared.directions, lambda _: False) as opened:
-        assert facts(study.told(opened, declared.n_trials)) == facts(run(declared, repository / "undisturbed"))
+        assert facts(study.told(declared, opened)) == facts(run(declared, repository / "undisturbed"))
     run_study(declared, InlineExecutor(), anew=False)  # its own is there: nothing to tell
     assert told not in capsys.readouterr().out
 

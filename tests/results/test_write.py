@@ -121,6 +121,14 @@ def test_a_timeout_is_told(single: Finished, tmp_path: Path) -> None:
     assert write.write_single_objective(tmp_path, declared, trials[:9])["stopped_by"] == "timeout"
 
 
+def test_what_ended_it_is_told(single: Finished, tmp_path: Path) -> None:
+    declared, trials = single
+    epochs = sum(len(trial.result.curve) for trial in trials[:9])
+    for changes, reason in (({"max_epochs": epochs}, "max_epochs"), ({"max_epochs": epochs + 1}, "timeout")):
+        ended = replace(declared, **changes)  # type: ignore[arg-type]
+        assert write.write_single_objective(tmp_path, ended, trials[:9])["stopped_by"] == reason
+
+
 def test_the_first_of_equals_is_best(single: Finished) -> None:
     _, trials = single
     best = winners.best(trials)

@@ -19,7 +19,7 @@ def test_the_same_decisions_as_optunas_study(name: str) -> None:
     pruned = 0
     for number, curve in enumerate(CURVES):
         trial = study.ask()
-        pruner = TrialPruner(name, frozen_trials(past), number, cost=None, epochs=len(curve))
+        pruner = TrialPruner(PRUNERS[name](), frozen_trials(past), number, cost=None, epochs=len(curve))
         for epoch, accuracy in enumerate(curve, start=1):
             trial.report(accuracy, epoch)
             expected = trial.should_prune()
@@ -36,15 +36,15 @@ def test_the_same_decisions_as_optunas_study(name: str) -> None:
 def test_trials_asked_but_not_told_only_hold_their_numbers() -> None:
     past = [PastTrial("COMPLETE", (0.9, 0.9), 1.0, {})] * 6
     for name in ("median", "pareto"):
-        assert TrialPruner(name, frozen_trials(past), 6, cost=1.0, epochs=2).should_prune(1, 0.5)
-        assert TrialPruner(name, frozen_trials(past), 10, cost=1.0, epochs=2).should_prune(1, 0.5)
-        assert not TrialPruner(name, frozen_trials(past), 10, cost=1.0, epochs=2).should_prune(1, 0.95)
+        assert TrialPruner(PRUNERS[name](), frozen_trials(past), 6, cost=1.0, epochs=2).should_prune(1, 0.5)
+        assert TrialPruner(PRUNERS[name](), frozen_trials(past), 10, cost=1.0, epochs=2).should_prune(1, 0.5)
+        assert not TrialPruner(PRUNERS[name](), frozen_trials(past), 10, cost=1.0, epochs=2).should_prune(1, 0.95)
 
 
 @pytest.mark.parametrize("name", PRUNERS)
 def test_a_failed_trial_is_no_measure(name: str) -> None:
     past = [PastTrial("FAIL", (0.9,), None, {})] * 20
-    assert not TrialPruner(name, frozen_trials(past), 20, cost=1.0, epochs=2).should_prune(1, 0.1)
+    assert not TrialPruner(PRUNERS[name](), frozen_trials(past), 20, cost=1.0, epochs=2).should_prune(1, 0.1)
 
 
 @pytest.mark.parametrize("count", [0, 1, 63, 64, 65, 128, 150, 999])

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reprotune.search import pareto, pruners
+from reprotune.search import pareto
 from reprotune.search.history import PastTrial, frozen_trials
-from reprotune.search.pruners import PRUNERS, TrialPruner
+from reprotune.search.pruners import ParetoPruner, TrialPruner
 
 points = st.lists(
     st.tuples(st.integers(1, 20).map(float), st.integers(0, 10).map(lambda tenths: tenths / 10)),
@@ -63,11 +63,9 @@ def test_knee() -> None:
 
 def pruned_after(trial: PastTrial, past: Sequence[PastTrial], margin: float = 0.0) -> int | None:
     """The epoch after which a trial that would end as `trial` is pruned; None if it is not."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(PRUNERS, "pareto", lambda: pruners.ParetoPruner(margin))
-        epochs = len(trial.accuracies)
-        pruner = TrialPruner("pareto", frozen_trials(past), len(past), trial.cost, epochs)
-        return next((e for e in range(1, epochs) if pruner.should_prune(e, trial.accuracies[e - 1])), None)
+    epochs = len(trial.accuracies)
+    pruner = TrialPruner(ParetoPruner(margin), frozen_trials(past), len(past), trial.cost, epochs)
+    return next((e for e in range(1, epochs) if pruner.should_prune(e, trial.accuracies[e - 1])), None)
 
 
 def finished(cost: float, *accuracies: float) -> PastTrial:

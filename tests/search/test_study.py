@@ -202,7 +202,9 @@ def test_a_failed_trial_has_its_reason_and_the_study_goes_on(dataset: StoredData
 def test_identity(dataset: StoredDataset, monkeypatch: pytest.MonkeyPatch) -> None:
     base = spec(dataset)
     longer = [replace(base, n_trials=1), replace(base, timeout=9.0)]
-    others = [replace(base, seed=1), replace(base, window=2), replace(base, sampler="gp"), replace(base, first={})]
+    longer += [replace(base, max_epochs=1), replace(base, patience=1)]
+    others = [replace(base, seed=1), replace(base, window=2), replace(base, sampler="gp"), replace(base, first=({},))]
+    others += [replace(base, pruner_settings={"n_warmup_steps": 1}), replace(base, pruner="none")]
     others += [replace(base, space={**base.space, "lr": 0.1}), replace(base, objectives=("flops", "accuracy"))]
     assert {declared.identity for declared in longer} == {base.identity}
     assert len({declared.identity for declared in [base, *others]}) == len(others) + 1
@@ -322,3 +324,167 @@ def test_a_gpu_that_is_not_there_is_refused(dataset: StoredDataset, monkeypatch:
     line = r"^params.yaml: training.device = 'cuda': no CUDA GPU is found here; must be cpu or auto$"
     with pytest.raises(UserError, match=line):
         specs.from_params(make_params(training__device="cuda"), "single_objective", dataset)
+
+
+ENDING = [
+    ("single_objective", "tpe", "median", {"max_epochs": 18}),
+    ("single_objective", "random", "hyperband", {"patience": 2}),
+    ("single_objective", "nsga2", "median", {"max_epochs": 21}),
+    ("single_objective", "gp", "median", {"patience": 2}),
+    ("single_objective", "cmaes", "median", {"patience": 3}),
+    ("multi_objective", "tpe", "pareto", {"patience": 3}),
+    ("multi_objective", "random", "none", {"max_epochs": 18}),
+    ("multi_objective", "gp", "pareto", {"max_epochs": 15}),
+    ("multi_objective", "nsga2", "pareto", {"patience": 2}),
+]
+
+
+@pytest.mark.parametrize(("name", "sampler", "pruner", "end"), ENDING)
+def test_what_ends_a_study_is_a_function_of_its_told_trials(
+    name: str,
+    sampler: str,
+    pruner: str,
+    end: dict[str, int],
+    dataset: StoredDataset,
+    pools: dict[int, Executor],
+    tmp_path: Path,
+) -> None:
+    """At the same trial with any workers, in any order of finishing, after kills; and it can be lengthened."""
+    declared = replace(spec(dataset, name, sampler=sampler, pruner=pruner, n_trials=14), window=4)
+    ending = replace(declared, **end)  # type: ignore[arg-type]
+    trials = run(ending, tmp_path / "inline")
+    assert 2 < len(trials) < 14
+    assert study.ended_by(ending, trials) == next(iter(end))
+    assert study.ended_by(ending, trials[:-1]) is None
+    for folder, executor in (("three", pools[3]), ("backwards", Backwards())):
+        assert facts(run(ending, tmp_path / folder, executor)) == facts(trials)
+    for kill in (3, 1):
+        with pytest.raises(Killed):
+            run(ending, tmp_path / "killed", Dying(kill))
+    assert facts(run(ending, tmp_path / "killed")) == facts(trials)
+    with journal.opened(tmp_path / "killed" / ending.journal, ending.directions, lambda _: False) as opened:
+        assert study.finished(ending, opened)
+        assert not study.finished(declared, opened)
+        assert len(study.told(ending, opened)) == len(trials)
+    assert not journal.unfinished(tmp_path / "killed" / ending.journal)
+    assert facts(run(ending, tmp_path / "killed", Dying(0))) == facts(trials)  # what lies beyond the end is not trained
+
+    longer = run(declared, tmp_path / "killed", Dying(14 - len(trials)))
+    assert facts(longer) == facts(run(declared, tmp_path / "longer"))
+    assert facts(longer)[: len(trials)] == facts(trials)
+    assert facts(run(ending, tmp_path / "killed", Dying(0))) == facts(trials)  # the shorter of the longer
+    assert not journal.unfinished(tmp_path / "killed" / ending.journal)
+
+
+def results(*told: tuple[str, float]) -> list[Result]:
+    """Of two epochs each; (state, accuracy); each costs less than the one before."""
+    return [
+        Result(state, (Epoch(1.0, 1.0, 0.1), Epoch(1.0, 1.0, accuracy)), Cost(100 - n, 50, 50), "as told")  # type: ignore[arg-type]
+        for n, (state, accuracy) in enumerate(told)
+    ]
+
+
+UP = ("COMPLETE", 0.5)  # on 80 images the standard error of 0.5 is 0.0559
+NOISE, BETTER, GONE, FAILED = ("COMPLETE", 0.555), ("COMPLETE", 0.556), ("PRUNED", 0.9), ("FAIL", 0.9)
+
+
+@pytest.mark.parametrize(
+    ("name", "told", "changes", "ended"),
+    [
+        ("single_objective", [UP] * 9, {"n_trials": 4}, (4, "n_trials")),
+        ("single_objective", [UP] * 9, {"max_epochs": 6}, (3, "max_epochs")),
+        ("single_objective", [UP] * 9, {"max_epochs": 7}, (4, "max_epochs")),
+        ("single_objective", [GONE, FAILED, UP], {"max_epochs": 6}, (3, "max_epochs")),
+        ("single_objective", [UP] * 9, {"max_epochs": 8, "n_trials": 4}, (4, "n_trials")),
+        ("single_objective", [UP] * 9, {"max_epochs": 100, "patience": 3}, (4, "patience")),
+        ("single_objective", [UP, NOISE, NOISE, NOISE], {"patience": 3}, (4, "patience")),
+        ("single_objective", [UP, UP, BETTER, UP, UP, UP], {"patience": 3}, (6, "patience")),
+        ("single_objective", [UP, GONE, FAILED, GONE], {"patience": 3}, (4, "patience")),
+        ("single_objective", [FAILED] * 6 + [UP] * 4, {"patience": 3}, (10, "patience")),
+        ("single_objective", [("COMPLETE", 1.0), UP, UP], {"patience": 2}, (3, "patience")),
+        ("single_objective", [FAILED] * 9, {"patience": 3}, (None, None)),
+        ("multi_objective", [UP, UP, UP, UP], {"patience": 3}, (None, None)),  # cheaper ones of the same accuracy
+        ("multi_objective", [BETTER, GONE, FAILED, FAILED], {"patience": 3}, (4, "patience")),
+        ("multi_objective", [UP, GONE, NOISE, GONE, GONE], {"patience": 3}, (None, None)),
+    ],
+)
+def test_the_trial_that_ends_a_study(
+    dataset: StoredDataset,
+    name: str,
+    told: list[tuple[str, float]],
+    changes: dict[str, int],
+    ended: tuple[int | None, str | None],
+) -> None:
+    stopping = study.Stopping(spec(dataset, name, **{"n_trials": 20} | changes))
+    reasons = ((number, stopping.tell(result)) for number, result in enumerate(results(*told), start=1))
+    assert next((found for found in reasons if found[1]), (None, None)) == ended
+
+
+@pytest.mark.parametrize(
+    ("name", "sampler"), [(name, sampler) for name, sampler, pruner in CONTRACT if pruner in ("median", "pareto")]
+)
+def test_own_configs_come_first(
+    name: str, sampler: str, dataset: StoredDataset, pools: dict[int, Executor], tmp_path: Path
+) -> None:
+    """Filled from the default config, one of them a worker's, over kills, and in a longer study."""
+    own: list[dict[str, Any]] = [
+        {"width": 5, "lr": 0.01},
+        {"layers": 1, "width_1": 3, "optimizer": "SGD", "momentum": 0.0, "epochs": 2},
+        {"epochs": 3},
+    ]
+    changes = {
+        f"{name}__first": own,
+        f"{name}__sampler": sampler,
+        f"{name}__n_trials": 7,
+        "model__width": 8,
+        "training__epochs": 4,
+    }
+    declared = specs.from_params(make_params(**changes), name, dataset)
+    trials = facts(run(declared, tmp_path / "inline"))
+    for config, trial in zip(own, trials, strict=False):
+        assert config.items() <= {**trial[1], "width": trial[1]["width_1"]}.items()
+    assert [trial[1]["epochs"] for trial in trials[:3]] == [4, 2, 3]
+    assert trials[0][1]["width_2"] == 5
+    assert trials[2][1]["width_2"] == 8
+    assert len({str(trial[1]) for trial in trials}) == 7
+    with pytest.raises(Killed):
+        run(declared, tmp_path / "killed", Dying(1))
+    assert facts(run(declared, tmp_path / "killed", pools[3])) == trials
+    assert facts(run(replace(declared, n_trials=2), tmp_path / "short")) == trials[:2]
+    assert facts(run(declared, tmp_path / "short")) == trials
+    assert declared.identity != replace(declared, first=declared.first[:2]).identity
+
+
+def test_the_second_study_tries_the_firsts_best_after_ones_own(dataset: StoredDataset, tmp_path: Path) -> None:
+    best = run(spec(dataset), tmp_path)[5].config
+    own = make_params(multi_objective__first=[{"width": 5, "epochs": 3}])
+    declared = specs.multi_objective(own, dataset, best)
+    assert [config["width_1"] for config in declared.first] == [5, best["width_1"]]
+    assert declared.first[1] == best
+    assert specs.multi_objective(own, dataset, declared.first[0]).first == declared.first[:1]  # not twice
+    assert specs.multi_objective(own, dataset, {**best, "width_1": 99}).first == declared.first[:1]
+
+
+@pytest.mark.parametrize(
+    ("name", "pruner", "same"),
+    [
+        ("single_objective", {"name": "median", "n_startup_trials": 5, "n_warmup_steps": 0}, "median"),
+        ("single_objective", {"name": "percentile", "percentile": 25}, "percentile"),
+        ("single_objective", {"name": "hyperband", "min_resource": 1, "max_resource": "auto"}, "hyperband"),
+        ("multi_objective", {"name": "pareto", "margin": 0.02}, "pareto"),
+    ],
+)
+def test_a_pruners_settings(
+    name: str, pruner: dict[str, Any], same: str, dataset: StoredDataset, pools: dict[int, Executor], tmp_path: Path
+) -> None:
+    """The plain name has Optuna's, and is a mapping with nothing else; other settings come to the workers."""
+    plain = spec(dataset, name, pruner=same, sampler="random")
+    assert spec(dataset, name, pruner={"name": same}, sampler="random").identity == plain.identity
+    trials = facts(run(plain, tmp_path))
+    assert facts(run(spec(dataset, name, pruner=pruner, sampler="random"), tmp_path)) == trials
+    late = {"min_resource": 4} if same == "hyperband" else {"n_warmup_steps": 4}
+    waiting = spec(dataset, name, pruner={**pruner, **late}, sampler="random")
+    assert waiting.identity != plain.identity
+    waited = run(waiting, tmp_path, pools[3])
+    assert all(trial.result.state == "COMPLETE" for trial in waited)
+    assert any(trial[2] == "PRUNED" for trial in trials)

@@ -17,6 +17,7 @@ from reprotune.pipeline import run_study
 from reprotune.search import spec as specs
 from reprotune.search.spec import StudySpec
 from reprotune.search.study import Trial
+from reprotune.tracking.parent_run import parent_run
 
 
 def check(repository: Path, declared: StudySpec, trials: list[Trial]) -> None:
@@ -84,6 +85,15 @@ def test_a_failed_trial(dataset: StoredDataset, repository: Path) -> None:
     _, nested = runs(repository, declared.name)
     assert nested[0].info.status == "FAILED"
     assert nested[0].data.tags["reason"].startswith("Diverged")
+
+
+def test_a_parent_run_takes_more_params_than_mlflow_does_at_once(repository: Path) -> None:
+    given = {"first": {str(number): {"lr": 0.1, "width_1": number} for number in range(120)}}
+    with parent_run("single_objective", "of many configs", given):
+        pass
+    (parent,), _ = runs(repository, "single_objective")
+    assert len(parent.data.params) == 240
+    assert parent.data.params["first.119.width_1"] == "119"
 
 
 def test_a_dvc_experiment_has_a_parent_of_its_own(
