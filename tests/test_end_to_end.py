@@ -32,7 +32,8 @@ def test_the_files_that_a_user_finds(clone: Clone) -> None:
         *(f"{name}_objective/{file}" for name in ("single", "multi") for file in ("learning_curves.csv", "study.json")),
         *("single_objective/best_config.yaml", "multi_objective/best_configs.yaml"),
         *("multi_objective/pareto_front.csv", "evaluation/metrics.json", "evaluation/test_scores.csv"),
-        *("model/model.json", "model/weights.safetensors", "report.html", "dataset/figures/samples.png"),
+        *("model/model.json", "model/weights.safetensors", "report.html", "advice.txt"),
+        "dataset/figures/samples.png",
     }
     for name in ("single_objective", "multi_objective"):
         assert [int(row["number"]) for row in read_csv(results / name / "trials.csv")] == list(range(TRIALS))

@@ -31,6 +31,7 @@ RESULTS = Path("results")
 SAMPLES = RESULTS / "dataset/figures/samples.png"
 SCORES = RESULTS / "evaluation/figures/test_scores.svg"
 REPORT = RESULTS / "report.html"
+ADVICE = RESULTS / "advice.txt"  # a line each, the most important first
 STUDIES = {"single_objective": "The first study: accuracy", "multi_objective": "The second study: cost and accuracy"}
 FIGURES = {
     "optimization_history": "Each trial's accuracy in the order of their numbers, and the best so far.",
@@ -53,7 +54,8 @@ def draw(studies: Sequence[StudySpec], dataset: StoredDataset) -> None:
 
 
 def write(params: Params, dataset: StoredDataset) -> None:
-    """results/report.html"""
+    """results/report.html, and the advice in it as results/advice.txt"""
+    advice = advise(params, dataset)
     front = read_yaml(RESULTS / "multi_objective/best_configs.yaml")
     cost = params.multi_objective.minimize
     templates = Environment(
@@ -70,11 +72,12 @@ def write(params: Params, dataset: StoredDataset) -> None:
         front=_front(read_csv(RESULTS / "multi_objective/pareto_front.csv")),
         front_figure=_front_figure(read_csv(RESULTS / "multi_objective/trials.csv"), cost),
         test_scores=_inline(SCORES),
-        advice=advise(params, dataset),
+        advice=advice,
         studies=[_study(name, title) for name, title in STUDIES.items()],
     )
-    with atomic_write(REPORT) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    for path, content in ((REPORT, page), (ADVICE, "".join(f"{line}\n" for line in advice))):
+        with atomic_write(path) as temporary:
+            temporary.write_text(content, encoding="utf-8")
 
 
 def _study(name: str, title: str) -> Mapping[str, Any]:

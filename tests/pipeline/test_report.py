@@ -6,10 +6,9 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, InlineExecutor, make_data, make_params
+from conftest import ROOT, InlineExecutor, make_params
 from ruamel.yaml import YAML
 
-from reprotune import params
 from reprotune.advice import checks
 from reprotune.advice.run import Advice, read_run
 from reprotune.artifacts import read_csv, read_json, read_yaml
@@ -112,9 +111,6 @@ def test_advice_is_on_the_page_and_the_first_of_it_in_the_summary(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(report, "advise", lambda *_: found)
-    monkeypatch.setattr(checks, "advise", lambda *_: found)
-    monkeypatch.setattr(params, "load", lambda: PARAMS.model_copy(update={"data": make_data(dataset="blobs")}))
-    shutil.copytree(dataset.folder, "data/blobs")
     report.write(PARAMS, dataset)
     capsys.readouterr()
     summary.main()
