@@ -29,7 +29,9 @@ def folder(tmp_path: Path) -> Path:
 def setup(folder: Path, *arguments: str, code: int = 0) -> str:
     """What it says on its last line but make's own; `installed` if it installed something."""
     command = ["make", "-s", "setup", f"PYTHON={folder / 'python'}", *arguments]
-    made = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    outer = ("MAKE", "MFLAGS", "VENV", "PYTHON", "FORCE")  # of the `make test` that may run this
+    own = {name: value for name, value in os.environ.items() if not name.startswith(outer)}
+    made = subprocess.run(command, cwd=folder, env=own, capture_output=True, text=True, check=False)
     assert made.returncode == code, made.stderr
     return (made.stdout + made.stderr.partition("\nmake: ")[0]).strip()
 

@@ -58,11 +58,11 @@ class ParentRun:
         """Trial number → run id, of our nested runs; half-written ones are dropped. A person's stay as they are."""
         runs: dict[int, str] = {}
         for run in store.nested(self._client, self._run.info.experiment_id, self.id):
-            written = run.data.tags[store.MARK]
-            if written == store.BEGUN or int(written) in runs:
+            number = store.number(run)
+            if number is None or number in runs:
                 self._client.delete_run(run.info.run_id)
             else:
-                runs[int(written)] = run.info.run_id
+                runs[number] = run.info.run_id
         return runs
 
     @property
@@ -79,10 +79,10 @@ class ParentRun:
         import mlflow
 
         if number not in self._nested:
-            with mlflow.start_run(run_name=name, tags={"mlflow.parentRunId": self.id, store.MARK: store.BEGUN}):
+            tags = {"mlflow.parentRunId": self.id, "number": str(number), store.MARK: str(number)}
+            with mlflow.start_run(run_name=name, tags=tags):
                 mlflow.log_params(dict(config))
                 mlflow.log_metrics(dict(metrics))
-                mlflow.set_tags({"number": number, store.MARK: number})
 
     def keep_only(self, trials: int) -> None:
         """Drop the runs of trials beyond the study's number of trials, which may have been lowered."""

@@ -4,10 +4,9 @@ import logging
 import os
 import re
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from reprotune.errors import UserError, one_line
@@ -19,8 +18,8 @@ if TYPE_CHECKING:
 
 Point = tuple[str, float, int, int]  # metric, value, step, milliseconds since 1970
 NOTE = "mlflow.note.content"  # what MLflow shows as a description, in Markdown
-MARK = "reprotune"  # the tag of our runs. A parent's: its key. A nested one's: BEGUN, then its number
-BEGUN = "begun"
+MARK = "reprotune"  # the tag of our runs. A parent's: its key. A nested one's: its number
+_LAST = {"epochs_trained", "test_accuracy_mean"}  # the metrics with which a nested run is whole
 EXPERIMENTS = {
     "single_objective": "Studies that maximise validation accuracy: a run each, and nested in it a run for each trial.",
     "multi_objective": "Studies that also minimise a cost: a run each, and nested in it a run for each trial.",
@@ -32,7 +31,7 @@ SETTINGS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",  # 20 s without a server, not 250
 }
 MISTAKEN = (ImportError, ValueError)  # of an address whose driver is missing, or that is none
-_BATCH = 999  # metrics that MLflow takes at once, and a tag
+_BATCH = 1000  # metrics that MLflow takes at once
 
 
 class Unusable(UserError):
@@ -137,14 +136,14 @@ def nested(client: "MlflowClient", experiment_id: str, parent: str) -> "Iterator
     return search(client, experiment_id, f"tags.`mlflow.parentRunId` = '{parent}' AND tags.{MARK} != ''")
 
 
-def log_points(
-    client: "MlflowClient", run_id: str, points: Sequence[Point], tags: Mapping[str, str] = MappingProxyType({})
-) -> None:
-    """`tags` are there once all points are."""
-    from mlflow.entities import Metric, RunTag
+def number(run: "Run") -> int | None:
+    """Of one of our nested runs; None if it was left half-written."""
+    return int(run.data.tags[MARK]) if _LAST & run.data.metrics.keys() else None
+
+
+def log_points(client: "MlflowClient", run_id: str, points: Sequence[Point]) -> None:
+    from mlflow.entities import Metric
 
     metrics = [Metric(name, value, timestamp, step) for name, value, step, timestamp in points]
-    last = [RunTag(name, value) for name, value in tags.items()]
     for start in range(0, len(metrics), _BATCH):
-        rest = start + _BATCH >= len(metrics)
-        client.log_batch(run_id, metrics=metrics[start : start + _BATCH], tags=last if rest else ())
+        client.log_batch(run_id, metrics=metrics[start : start + _BATCH])

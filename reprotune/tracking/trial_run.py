@@ -29,7 +29,7 @@ def write(client: "MlflowClient", parent: "Run", spec: "StudySpec", study: "Stud
 
     result, ended = trial.result, milliseconds(trial)
     tags = {"mlflow.parentRunId": parent.info.run_id, "study": parent.data.tags["study"], "reason": result.reason}
-    tags[store.MARK] = store.BEGUN
+    tags[store.MARK] = str(trial.number)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="MLflowCallback has been deprecated", category=FutureWarning)
         callback = MLflowCallback(
@@ -50,9 +50,10 @@ def write(client: "MlflowClient", parent: "Run", spec: "StudySpec", study: "Stud
         for name, value in zip(Epoch._fields, at, strict=True)
     ]
     points += [(name, v, 0, ended) for name, v in final.items() if v is not None and name not in logged]
+    points.append(("epochs_trained", len(result.curve), 0, ended))  # the last: `store.number` looks for it
     if result.state != "COMPLETE":
         client.set_terminated(run.info.run_id, _STATUS[result.state])
-    store.log_points(client, run.info.run_id, points, {store.MARK: str(trial.number)})
+    store.log_points(client, run.info.run_id, points)
     return str(run.info.run_id)
 
 
@@ -62,8 +63,8 @@ def curves(spec: "StudySpec", numbers: Sequence[int]) -> dict[int, list[Epoch]]:
         client, experiment_id = store.experiment(spec.name)
         parent = store.find(client, experiment_id, spec.identity)
         nested = store.nested(client, experiment_id, parent.info.run_id) if parent else ()
-        runs = {run.data.tags[store.MARK]: run.info.run_id for run in nested}
-        return {number: _curve(client, runs[str(number)]) for number in numbers if str(number) in runs}
+        runs = {store.number(run): run.info.run_id for run in nested}
+        return {number: _curve(client, runs[number]) for number in numbers if number in runs}
 
 
 def _curve(client: "MlflowClient", run_id: str) -> list[Epoch]:
