@@ -9,7 +9,8 @@ from reprotune import cli
 from reprotune.results.winners import point
 from reprotune.search import pareto
 from reprotune.search.spec import StudySpec
-from reprotune.search.study import Stopping, Trial
+from reprotune.search.stopping import Stopping
+from reprotune.search.study import Trial
 
 Show = Callable[[float, str, str], None]  # (share that is done, 0 … 1; how things stand; what has just ended)
 

@@ -9,7 +9,8 @@ from reprotune.results.winners import as_config, best, best_configs, pareto_fron
 from reprotune.search import pareto
 from reprotune.search.space import names
 from reprotune.search.spec import StudySpec
-from reprotune.search.study import Trial, ended_by
+from reprotune.search.stopping import ended_by
+from reprotune.search.study import Trial
 
 CURVE = ("trial", "epoch", "train_loss", "valid_loss", "valid_accuracy")
 TRIAL = ("number", "state", "accuracy", "flops", "macs", "parameters", "epochs")
@@ -78,5 +79,5 @@ def _counts(spec: StudySpec, trials: Sequence[Trial]) -> dict[str, Any]:
         "failed": states.count("FAIL"),
         "epochs": sum(len(trial.result.curve) for trial in trials),
         # A study that its timeout ended would have had other trials on a faster or slower machine.
-        "stopped_by": ended_by(spec, trials) or "timeout",
+        "stopped_by": ended_by(spec, (trial.result for trial in trials)) or "timeout",
     }

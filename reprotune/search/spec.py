@@ -55,7 +55,7 @@ class StudySpec:
     n_trials: int  # in all, also over resumes; so are the other three
     timeout: float | None  # seconds
     max_epochs: int | None
-    patience: int | None  # trials that may bring nothing (study.Stopping)
+    patience: int | None  # trials that may bring nothing (stopping.Stopping)
     trial_timeout: float | None  # seconds; a trial that takes longer fails
 
     @property

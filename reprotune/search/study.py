@@ -5,13 +5,11 @@ and no others. So what is proposed depends on no worker's speed, and trial t on 
 always run from its first trial: what its journal already holds is replayed, and only the rest is trained.
 """
 
-import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal, cast
 
 import optuna
 from optuna.storages import InMemoryStorage
@@ -19,10 +17,10 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from reprotune.search.history import History, HistorySnapshot, PastTrial
 from reprotune.search.journal import Journal
-from reprotune.search.pareto import Point, extended, hypervolume
 from reprotune.search.samplers import PRUNED_AS_COMPLETE, SAMPLERS
 from reprotune.search.space import suggest
 from reprotune.search.spec import StudySpec, seeds
+from reprotune.search.stopping import Stopping, ended_by
 from reprotune.search.trial import Result, Task, run_trial, unless_late
 from reprotune.training.models import Config
 
@@ -38,70 +36,13 @@ class Trial:
     optuna: FrozenTrial
 
 
-StoppedBy = Literal["n_trials", "max_epochs", "patience"]  # and "timeout", which the trials cannot tell
-
-
-class Stopping:
-    """What ends a study, as a function of its told trials in the order of their numbers.
-
-    n_trials, max_epochs: it ends with the trial that makes them so many, or their epochs so many or more.
-    patience: it ends with the trial that is the last of so many, and these brought nothing that counts. For one
-    objective: the best accuracy of a complete trial before them was p, the best with them is no more than the
-    standard error √(p (1 − p) / n) above it, n images being in valid. For two: the hypervolume has not grown.
-    Trials before which none was complete are not judged.
-    """
-
-    def __init__(self, spec: StudySpec) -> None:
-        self._spec = spec
-        self._reached: list[float | None] = [None]  # after 0, 1, … trials; None until one is complete
-        self._front: list[Point] = []
-        self._images = spec.dataset.sizes["valid"] if spec.patience else 0
-        self.epochs = 0  # of the told trials
-
-    def tell(self, result: Result) -> StoppedBy | None:
-        """What ends the study with this trial, the first of them if several do; None if it goes on."""
-        self.epochs += len(result.curve)
-        self._reached.append(self._reach(result))
-        if len(self._reached) > self._spec.n_trials:
-            return "n_trials"
-        if self._spec.max_epochs and self.epochs >= self._spec.max_epochs:
-            return "max_epochs"
-        return "patience" if self._in_vain() else None
-
-    def _reach(self, result: Result) -> float | None:
-        """The best accuracy or the hypervolume, which only `patience` asks for."""
-        before = self._reached[-1]
-        if not self._spec.patience or result.state != "COMPLETE":
-            return before
-        *cost, accuracy = cast("list[float]", self._spec.values(result))
-        if not cost:
-            return max(accuracy, before or 0.0)
-        self._front = extended(self._front, (cost[0], accuracy))
-        return hypervolume(self._front, self._spec.reference_point)
-
-    def _in_vain(self) -> bool:
-        patience, now = self._spec.patience, self._reached[-1]
-        before = self._reached[-1 - patience] if patience and patience < len(self._reached) else None
-        if before is None or now is None:
-            return False
-        return now - before <= (0.0 if self._spec.cost else math.sqrt(before * (1 - before) / self._images))
-
-
-def ended_by(spec: StudySpec, trials: Sequence[Trial]) -> StoppedBy | None:
-    """What ended the study with the last of its trials so far; None if that did not: it goes on, or timed out."""
-    stopping, reason = Stopping(spec), None
-    for trial in trials:
-        reason = stopping.tell(trial.result)
-    return reason
-
-
 def run(spec: StudySpec, journal: Journal, executor: Executor) -> Iterator[Trial]:
     """Run the study, or what the journal lacks of it; the trials as they are told, in the order of their numbers.
 
     What was asked and lies beyond the study's end is left in the journal, asked or told, for a longer one.
     """
     known = told(spec, journal)
-    most = len(known) if ended_by(spec, known) else spec.n_trials
+    most = len(known) if ended_by(spec, (trial.result for trial in known)) else spec.n_trials
     window, stopping = _Window(spec, journal, executor), Stopping(spec)
     asked = 0
     while asked < min(spec.window, most) and window.ask(asked):
@@ -246,5 +187,6 @@ def as_asked(trial: FrozenTrial) -> FrozenTrial:
 def finished(spec: StudySpec, journal: Journal) -> bool:
     """Whether nothing is left to train."""
     trials = told(spec, journal)
-    timed_out = spec.timeout is not None and journal.elapsed >= spec.timeout
-    return ended_by(spec, trials) is not None or (timed_out and len(trials) == journal.ended)
+    if ended_by(spec, (trial.result for trial in trials)):
+        return True
+    return spec.timeout is not None and journal.elapsed >= spec.timeout and len(trials) == journal.ended

@@ -21,6 +21,7 @@ from reprotune.search.history import History
 from reprotune.search.pruners import ONE_OBJECTIVE, SEVERAL_OBJECTIVES
 from reprotune.search.samplers import PRUNED_AS_COMPLETE, SAMPLERS, SINGLE_OBJECTIVE_ONLY
 from reprotune.search.spec import StudySpec
+from reprotune.search.stopping import Stopping, ended_by
 from reprotune.search.trial import Result, Task
 from reprotune.training.cost import Cost
 from reprotune.training.learning_curve import Epoch
@@ -354,8 +355,8 @@ def test_what_ends_a_study_is_a_function_of_its_told_trials(
     ending = replace(declared, **end)  # type: ignore[arg-type]
     trials = run(ending, tmp_path / "inline")
     assert 2 < len(trials) < 14
-    assert study.ended_by(ending, trials) == next(iter(end))
-    assert study.ended_by(ending, trials[:-1]) is None
+    assert ended_by(ending, [trial.result for trial in trials]) == next(iter(end))
+    assert ended_by(ending, [trial.result for trial in trials[:-1]]) is None
     for folder, executor in (("three", pools[3]), ("backwards", Backwards())):
         assert facts(run(ending, tmp_path / folder, executor)) == facts(trials)
     for kill in (3, 1):
@@ -415,7 +416,7 @@ def test_the_trial_that_ends_a_study(
     changes: dict[str, int],
     ended: tuple[int | None, str | None],
 ) -> None:
-    stopping = study.Stopping(spec(dataset, name, **{"n_trials": 20} | changes))
+    stopping = Stopping(spec(dataset, name, **{"n_trials": 20} | changes))
     reasons = ((number, stopping.tell(result)) for number, result in enumerate(results(*told), start=1))
     assert next((found for found in reasons if found[1]), (None, None)) == ended
 
