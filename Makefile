@@ -17,7 +17,18 @@ unexport PYTHONHOME PYTHONPATH PYTHONSAFEPATH  # other libraries than the enviro
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(VENV)/installed  ## make .venv from requirements.txt, if it is missing or out of date
+# uv takes a fraction of pip's time, from the same file with the same hashes; pip, where uv cannot be had.
+PIP := $(VENV)/bin/python -m pip install --quiet --require-hashes
+UV := uv pip install --quiet --python $(VENV)/bin/python
+INSTALL = $(UV) --require-hashes --requirement requirements.txt || $(PIP) --requirement requirements.txt
+# PyTorch's build without CUDA has other files, so other hashes: it alone is taken without them.
+ifdef TORCH
+WITHOUT_CUDA = awk '/^[a-z]/ {cuda = /^(torch|torchvision|triton|nvidia-[a-z0-9-]+|cuda-[a-z]+)==/} !cuda' requirements.txt
+INSTALL = $(UV) --no-deps --require-hashes --requirement <($(WITHOUT_CUDA)) && $(UV) --no-deps \
+	$(if $(filter cpu,$(TORCH)),--torch-backend cpu,--no-index --find-links $(TORCH)) $$(grep -oE '^torch(vision)?==[0-9.]+' requirements.txt)
+endif
+
+setup: $(VENV)/installed  ## make .venv from requirements.txt, if it is missing or out of date; TORCH=cpu: without CUDA, a tenth to download
 
 # A copy of the requirements.txt that was installed. An environment of another folder is changed only if FORCE=1 says so.
 $(VENV)/installed: $(shell cmp -s requirements.txt $(VENV)/installed || echo differs)
@@ -25,7 +36,8 @@ $(VENV)/installed: $(shell cmp -s requirements.txt $(VENV)/installed || echo dif
 	@git rev-parse --git-dir > /dev/null 2>&1 || test -e .git || grep -qs no_scm .dvc/config.local || { echo "error: $(CURDIR): is no git repository, which DVC needs: \`git init\` makes it one; without git, write \`[core] no_scm = true\`, in two lines, to .dvc/config.local" >&2; exit 2; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version)'
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --requirement requirements.txt
+	@command -v uv > /dev/null || $(PIP) --no-deps --requirement <(sed -n '/^uv==/,/[^\\]$$/p' requirements.txt) || true
+	$(INSTALL)
 	@cp requirements.txt $@
 
 repro: setup  ## run the pipeline, or what a change made out of date, and sum up what it found
