@@ -45,7 +45,7 @@ def _error(run: Run, lead: float) -> float:
     two configs must differ in a share of `lead` at least.
     """
     scores = (run.scores[name]["test_accuracy"] for name in ("best", "default"))
-    seeds = sum(score.get("std", 0.0) ** 2 / score["n"] for score in scores)
+    seeds = math.fsum(score.get("std", 0.0) ** 2 / score["n"] for score in scores)
     return math.sqrt(seeds + abs(lead) / sum(run.balance["test"].values()))
 
 

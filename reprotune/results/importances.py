@@ -1,5 +1,6 @@
 """How much each hyperparameter decides an objective, by PED-ANOVA (Watanabe et al. 2023, arXiv 2304.10255)."""
 
+import math
 import warnings
 from collections.abc import Sequence
 
@@ -25,5 +26,7 @@ def importances(trials: Sequence[Trial], objective: Objective) -> dict[str, floa
             study.add_trial(create_trial(value=value, params=params, distributions=distributions))
     searched = {name for trial in study.trials for name, values in trial.distributions.items() if not values.single()}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that there are few trials
-        return get_param_importances(study, params=sorted(searched))
+        warnings.simplefilter("ignore")  # that there are few trials, and that `normalize` is new
+        found = get_param_importances(study, params=sorted(searched), normalize=False)
+    whole = math.fsum(found.values())  # Python's own sum has other last bits from 3.12 on
+    return {name: value / whole if whole else 1 / len(found) for name, value in found.items()}
