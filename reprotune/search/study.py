@@ -17,14 +17,14 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from reprotune.search.history import History, HistorySnapshot, PastTrial
 from reprotune.search.journal import Journal
-from reprotune.search.samplers import PRUNED_AS_COMPLETE, SAMPLERS
+from reprotune.search.samplers import PRUNED_AS_COMPLETE, SAMPLERS, TAKE_CONSTRAINTS
 from reprotune.search.space import suggest
 from reprotune.search.spec import StudySpec, seeds
 from reprotune.search.stopping import Stopping, ended_by
 from reprotune.search.trial import Result, Task, run_trial, unless_late
 from reprotune.training.models import Config
 
-ATTEMPTS = 10  # to propose a trial that is not above a cap
+ATTEMPTS = 20  # to propose a trial that is not above a cap
 
 
 @dataclass(frozen=True)
@@ -193,7 +193,8 @@ class _Window:
                 self._storage.set_trial_intermediate_value(trial_id, epoch, point.valid_accuracy)
         passed_over = result.state == "PRUNED" and result.curve and self._spec.sampler in PRUNED_AS_COMPLETE
         seen = replace(result, state="COMPLETE") if passed_over else result
-        for name, violation in self._spec.violations(seen).items():  # before the tell, which the sampler reads them in
+        violations = self._spec.violations(seen) if self._spec.sampler in TAKE_CONSTRAINTS else {}
+        for name, violation in violations.items():  # before the tell: a told trial is not to be changed
             self._storage.get_trial(trial_id).set_constraint(name, violation)
         values = self._spec.values(seen) if seen.state == "COMPLETE" else None
         self._study.tell(number, values, TrialState[seen.state])
