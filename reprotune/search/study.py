@@ -24,7 +24,8 @@ from reprotune.search.stopping import Stopping, ended_by
 from reprotune.search.trial import Result, Task, run_trial, unless_late
 from reprotune.training.models import Config
 
-ATTEMPTS = 20  # to propose a trial that is not above a cap
+ATTEMPTS = 30  # to propose a trial that is not above a cap
+BY_SAMPLER = 10  # the first of them; the rest is random, as CMA-ES would not leave the centre of the space
 
 
 @dataclass(frozen=True)
@@ -144,8 +145,8 @@ class _Window:
         if number < len(self._spec.first):
             self._study.enqueue_trial(dict(self._spec.first[number]))
         for attempt in range(ATTEMPTS):
-            seed = seeds(self._spec.seed, self._spec.name, number, attempt)[0]
-            self._study.sampler = SAMPLERS[self._spec.sampler](seed)
+            sampler = SAMPLERS[self._spec.sampler if attempt < BY_SAMPLER else "random"]
+            self._study.sampler = sampler(seeds(self._spec.seed, self._spec.name, number, attempt)[0])
             trial = self._asked_again(number) if attempt else self._study.ask()
             suggest(trial, self._spec.space)
             if not self._spec.too_large(trial.params):

@@ -126,6 +126,7 @@ def test_contract_within_limits(
 ) -> None:
     """The same with caps and a floor; what is above a cap is asked again, then told untrained, with why."""
     monkeypatch.setattr(study, "ATTEMPTS", 6)
+    monkeypatch.setattr(study, "BY_SAMPLER", 4)
     floor = {"min_accuracy": 0.45} if name == "multi_objective" else {}
     declared = replace(spec(dataset, name, sampler=sampler, n_trials=14, **LIMITS, **floor), window=4)
     told = run(declared, tmp_path / "inline")
