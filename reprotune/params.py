@@ -175,11 +175,14 @@ class StudyParams(Section):
     sampler: str
     pruner: str | dict[str, Any]  # its name, or {name: …} with its settings
     first: Annotated[tuple[dict[str, Value], ...], Field(strict=False)] | None = None
+    max_flops: int | None = Field(default=None, ge=1)
+    max_parameters: int | None = Field(default=None, ge=1)
     search_space: SearchSpace
 
 
 class MultiObjective(StudyParams):
     minimize: Literal["flops", "parameters"]
+    min_accuracy: Annotated[float, Field(ge=0, lt=1)] | Literal["default"] | None = None
 
 
 class Evaluate(Section):

@@ -1,5 +1,7 @@
 """Study 2: the trade-off between cost and accuracy. data + best_config.yaml → results/multi_objective/"""
 
+from dataclasses import replace
+
 from reprotune import cli, params
 from reprotune.execution import engines
 
@@ -9,6 +11,7 @@ def main() -> None:
     with engines.started(chosen.execution) as executor:
         # Imported while the workers start. A worker imports this module too, but not these.
         from reprotune.data import stored
+        from reprotune.pipeline.floor import default_accuracy
         from reprotune.pipeline.run_study import run_study
         from reprotune.results import read
         from reprotune.search import spec
@@ -18,8 +21,10 @@ def main() -> None:
         best = read.best_params()
         declared = spec.multi_objective(chosen, dataset, best)
         if best not in declared.first:
-            print("the best config lies outside multi_objective.search_space: it is not tried in this study")
+            print("the best config lies outside multi_objective.search_space, or above its caps: it is not tried here")
         executor.share(dataset.shared_files, declared.device)
+        if chosen.multi_objective.min_accuracy == "default":
+            declared = replace(declared, min_accuracy=default_accuracy(chosen, dataset, executor))
         run_study(declared, executor, anew=cli.asked("-f", "--force"))
 
 

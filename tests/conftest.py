@@ -111,6 +111,7 @@ def make_params(**changes: Any) -> Params:
     """The project's params.yaml with a small search space; `single_objective__pruner="none"` changes one key."""
     content = Params.model_validate(YAML(typ="safe").load(committed("params.yaml"))).model_dump()
     content["execution"]["window"] = 4
+    content["multi_objective"]["min_accuracy"] = None
     for name in ("single_objective", "multi_objective"):
         content[name] |= {"search_space": SPACE, "n_trials": 12, "timeout": None}
     for path, value in changes.items():

@@ -18,6 +18,7 @@ def _each(check: Callable[[Study], Iterator[Advice]]) -> Check:
 CHECKS: Sequence[Check] = (
     _each(gain.learned_nothing),
     _each(course.failures),
+    _each(course.nothing_feasible),
     gain.gain_over_default,
     gain.out_of_balance,
     _each(course.pruned_too_many),

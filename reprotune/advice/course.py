@@ -4,8 +4,9 @@ from collections import Counter
 from collections.abc import Iterator
 from statistics import median
 
-from reprotune.advice.run import Advice, Study
+from reprotune.advice.run import Advice, Study, accuracy
 from reprotune.results.best_so_far import best_accuracies, hypervolumes
+from reprotune.results.winners import feasible
 
 _AFTER_FAILURE = {
     "Diverged": "Lower lr in {name}.search_space.",
@@ -95,7 +96,7 @@ def pruned_too_early(study: Study) -> Iterator[Advice]:
 
     Pareto's pruner is left out: it compares with what costs no more alone.
     """
-    ends = [len(trial.result.curve) for trial in study.trials if trial.result.state == "PRUNED"]
+    ends = [len(t.result.curve) for t in study.trials if t.result.state == "PRUNED" and not t.result.untrained]
     if len(ends) < 5 or study.spec.cost or not study.top:
         return
     epoch = int(median(ends))
@@ -112,7 +113,18 @@ def pruned_too_early(study: Study) -> Iterator[Advice]:
 
 
 def _pruned(study: Study) -> int:
-    return sum(trial.result.state == "PRUNED" for trial in study.trials)
+    return sum(trial.result.state == "PRUNED" and not trial.result.untrained for trial in study.trials)
+
+
+def nothing_feasible(study: Study) -> Iterator[Advice]:
+    """No complete trial reached the floor."""
+    if study.ranked and not feasible(study.spec, study.trials):
+        yield Advice(
+            f"{study.name}: none of {len(study.ranked)} complete trials reached min_accuracy, {study.spec.floor:.4g}; "
+            f"the best has {accuracy(study.ranked[0]):.4f}.",
+            "So its front and its winners only stand in.",
+            f"Lower {study.name}.min_accuracy, or widen {study.name}.search_space.",
+        )
 
 
 def overfitted(study: Study) -> Iterator[Advice]:

@@ -107,7 +107,7 @@ def _differs(study: Study, name: str) -> bool:
 
 def tried_twice(study: Study) -> Iterator[Advice]:
     """A twentieth of the trials or more, and two at least, repeat an earlier one's config."""
-    configs = [tuple(sorted(trial.config.items())) for trial in study.trials]
+    configs = [tuple(sorted(trial.config.items())) for trial in study.trials if not trial.result.untrained]
     repeats = len(configs) - len(set(configs))
     if repeats >= max(2, len(configs) / 20):
         yield Advice(

@@ -1,7 +1,7 @@
 """The Pareto front among all trials."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from reprotune.figures.style import GREEN, UNITS, VERMILION, TrialPoint, label_costs, scatter, upper_part
 from reprotune.search import pareto
@@ -10,14 +10,24 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def draw_pareto_front(axes: "Axes", cost: str, points: Sequence[TrialPoint]) -> None:
-    """points: of all trials, x their cost; only the complete ones can be on the front."""
+class Front(NamedTuple):
+    """What is drawn of a study."""
+
+    cost: str
+    points: Sequence[TrialPoint]  # all trials, x their cost
+    front: Sequence[pareto.Point]
+    floor: float  # 0 if there is none
+
+
+def draw_pareto_front(axes: "Axes", study: Front) -> None:
+    points, front, floor = study.points, study.front, study.floor
     scatter(axes, points)
-    complete = [(point.x, point.accuracy) for point in points if point.state == "COMPLETE"]
-    front = [complete[i] for i in pareto.front(complete)]
     axes.step(*zip(*front, strict=True), where="post", color=GREEN, marker="o", label="front")
     axes.plot(*front[pareto.knee(front)], color=VERMILION, marker="*", markersize=14, linestyle="", label="knee")
     low, high = upper_part([point.accuracy for point in points])
-    axes.set(title="Pareto front", xlabel=UNITS[cost], xscale="log", ylabel=UNITS["accuracy"])
-    axes.set_ylim(min(low, front[0][1] - 0.02), high)
+    low = min(low, front[0][1] - 0.02)
+    if floor:
+        axes.axhline(floor, color="black", linewidth=1, linestyle="--", label="floor")
+        low, high = min(low, floor - 0.02), max(high, floor + 0.02)
+    axes.set(title="Pareto front", xlabel=UNITS[study.cost], xscale="log", ylabel=UNITS["accuracy"], ylim=(low, high))
     label_costs(axes.xaxis, wide=max(point.x for point in points) > 1000 * min(point.x for point in points))

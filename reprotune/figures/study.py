@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reprotune.figures.parallel_coordinates import draw_parallel_coordinates
-from reprotune.figures.pareto_front import draw_pareto_front
+from reprotune.figures.pareto_front import Front, draw_pareto_front
 from reprotune.figures.style import BLUE, COLOURS, GREEN, MARKERS, ORANGE, UNITS, TrialPoint, save, scatter, upper_part
 from reprotune.results.best_so_far import best_accuracies, hypervolumes
 from reprotune.results.importances import importances
-from reprotune.results.winners import complete
+from reprotune.results.winners import complete, pareto_front, point
 from reprotune.search.spec import StudySpec
 from reprotune.search.study import Trial
 
@@ -28,10 +28,11 @@ def write(folder: Path, spec: StudySpec, trials: Sequence[Trial]) -> None:
         save(folder / f"{name}.svg", partial(draw, spec, trials))
 
 
-def points(cost: str, trials: Sequence[Trial]) -> list[TrialPoint]:
-    """The trials that have an accuracy, over what they cost."""
-    drawn = [(trial.result.state, trial.result.value(cost), trial.result.accuracy) for trial in trials]
-    return [TrialPoint(state, x, y) for state, x, y in drawn if x is not None and y is not None]
+def front(spec: StudySpec, trials: Sequence[Trial]) -> Front:
+    """The trials that have an accuracy over what they cost, and the front among them."""
+    drawn = [(trial.result.state, trial.result.value(str(spec.cost)), trial.result.accuracy) for trial in trials]
+    points = [TrialPoint(state, x, y) for state, x, y in drawn if x is not None and y is not None]
+    return Front(str(spec.cost), points, [point(trial) for trial in pareto_front(spec, trials)], spec.floor)
 
 
 def _optimization_history(_: StudySpec, trials: Sequence[Trial], axes: "Axes") -> None:
@@ -66,7 +67,8 @@ def _pruning(_: StudySpec, trials: Sequence[Trial], axes: "Axes") -> None:
 
 
 def _epochs_without_pruning(trial: Trial) -> int:
-    return trial.config["epochs"] if trial.result.state == "PRUNED" else len(trial.result.curve)
+    pruned = trial.result.state == "PRUNED" and not trial.result.untrained
+    return trial.config["epochs"] if pruned else len(trial.result.curve)
 
 
 def _importances(spec: StudySpec, trials: Sequence[Trial], axes: "Axes") -> None:
@@ -88,7 +90,7 @@ def _parallel_coordinates(_: StudySpec, trials: Sequence[Trial], axes: "Axes") -
 
 
 def _pareto_front(spec: StudySpec, trials: Sequence[Trial], axes: "Axes") -> None:
-    draw_pareto_front(axes, str(spec.cost), points(str(spec.cost), trials))
+    draw_pareto_front(axes, front(spec, trials))
 
 
 def _hypervolume(spec: StudySpec, trials: Sequence[Trial], axes: "Axes") -> None:

@@ -17,6 +17,7 @@ from reprotune.errors import UserError
 from reprotune.params import Params
 from reprotune.pipeline.progress import display
 from reprotune.results.scores import of_seeds
+from reprotune.results.winners import WINNERS
 from reprotune.search.space import default_config
 from reprotune.search.spec import made_by, resolve_device, seeds
 from reprotune.training import saved_model
@@ -35,7 +36,7 @@ def winners(params: Params) -> dict[str, Config]:
     front = read_yaml(Path("results/multi_objective/best_configs.yaml"))
     return {
         "best": read_yaml(Path("results/single_objective/best_config.yaml"))["params"],
-        **{name: front[name]["params"] for name in ("most_accurate", "cheapest", "knee")},
+        **{name: front[name]["params"] for name in WINNERS},
         "default": default_config(params),
     }
 

@@ -55,14 +55,16 @@ class StudyProgress:
         if state == "COMPLETE":
             if self._best is None or _accuracy(trial) > _accuracy(self._best):
                 self._best = trial
-            if self._spec.cost:
+            if self._spec.cost and self._spec.feasible(trial.result):
                 self._front = pareto.extended(self._front, point(trial))
         left, share = self._left(trial.elapsed, ended=self._stopping.tell(trial.result) is not None)
         best = f"best {_accuracy(self._best):.4f}" if self._best else "no best yet"
         front = f", front {len(self._front)}" if self._spec.cost else ""
         counts = f"{self._pruned} pruned, {self._failed} failed, {best}{front}, {left} left"
         total = self._spec.n_trials
-        outcome = trial.result.reason if state == "FAIL" else f"accuracy {_accuracy(trial):.4f}"
+        outcome = (
+            trial.result.reason if state == "FAIL" or trial.result.untrained else f"accuracy {_accuracy(trial):.4f}"
+        )
         ended = f"[{self._told:>{len(str(total))}}/{total}] {state:<8} epoch {len(trial.result.curve):<3} {outcome}"
         show(share, f"{self._told}/{total}, {counts}", f"{ended} | {counts}")
 

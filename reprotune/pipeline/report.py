@@ -22,7 +22,7 @@ from reprotune.figures.style import UNITS
 from reprotune.params import Params
 from reprotune.pipeline import evaluation
 from reprotune.results.read import read_trials
-from reprotune.results.scores import told
+from reprotune.results.scores import titles, told
 from reprotune.search.spec import StudySpec
 from reprotune.tracking.parent_run import add_files, parent_run
 from reprotune.training import saved_model
@@ -50,7 +50,7 @@ def draw(studies: Sequence[StudySpec], dataset: StoredDataset) -> None:
         study.write(spec.folder / "figures", spec, trials)
         if spec.cost:
             summary = read_json(evaluation.FOLDER / "metrics.json")
-            evaluation_figure.write(SCORES, spec.cost, study.points(spec.cost, trials), summary)
+            evaluation_figure.write(SCORES, study.front(spec, trials), summary)
 
 
 def write(params: Params, dataset: StoredDataset) -> None:
@@ -68,6 +68,9 @@ def write(params: Params, dataset: StoredDataset) -> None:
         scores=read_json(RESULTS / "evaluation/metrics.json"),
         told=told,
         winners={"best": read_yaml(RESULTS / "single_objective/best_config.yaml"), **front},
+        titles={"best": "best", **titles(front), "default": "default"},
+        cheaper=list(titles(front).items())[1:],
+        cost={"flops": "FLOPs"}.get(cost, cost),
         cost_unit=UNITS[cost],
         front=_front(read_csv(RESULTS / "multi_objective/pareto_front.csv")),
         front_figure=_front_figure(read_csv(RESULTS / "multi_objective/trials.csv"), cost),

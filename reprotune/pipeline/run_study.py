@@ -108,6 +108,7 @@ def _determining(spec: StudySpec) -> dict[str, Any]:
         "pruner": spec.pruner,
         **{f"pruner.{name}": value for name, value in spec.pruner_settings.items()},
         **({"minimize": spec.cost} if spec.cost else {}),
+        **spec.limits,
         "search_space": space,
         "first": {str(number): config for number, config in enumerate(spec.first)},
     }

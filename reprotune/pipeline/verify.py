@@ -26,9 +26,10 @@ def differences(
     history = History()
     for result in recorded:
         history.append(past_trial(spec, result))
-    futures = {n: executor.submit(run_trial, task(spec, n, trials[n].config, history)) for n in numbers}
-    for number, future in futures.items():
-        found = future.result()
+    known = {n: spec.too_large(trials[n].config) for n in numbers}
+    futures = {n: executor.submit(run_trial, task(spec, n, trials[n].config, history)) for n in numbers if not known[n]}
+    for number in numbers:
+        found = known[number] or futures[number].result()
         line = _difference(found, recorded[number])
         if not line and number in tracked and tuple(tracked[number]) != found.curve:
             line = f"MLflow has another curve, from epoch {_first_difference(tracked[number], found.curve)}"

@@ -12,11 +12,12 @@ from reprotune.artifacts import read_csv, read_json, read_yaml
 from reprotune.data.stored import StoredDataset
 from reprotune.errors import UserError
 from reprotune.params import Params
+from reprotune.search import journal
 from reprotune.search.history import History
 from reprotune.search.pruners import PRUNERS, TrialPruner
 from reprotune.search.space import parse, suggest
-from reprotune.search.spec import StudySpec, from_params, multi_objective
-from reprotune.search.study import Trial, past_trial, task
+from reprotune.search.spec import StudySpec, default_study, from_params, multi_objective
+from reprotune.search.study import Trial, past_trial, task, told
 from reprotune.search.trial import Result, State
 from reprotune.training.cost import Cost
 from reprotune.training.learning_curve import Epoch
@@ -25,7 +26,22 @@ from reprotune.training.models import Config
 
 def read_studies(params: Params, dataset: StoredDataset) -> tuple[StudySpec, StudySpec]:
     """Both studies, the second as it follows from what the first found."""
-    return from_params(params, "single_objective", dataset), multi_objective(params, dataset, best_params())
+    floor = _default_accuracy(params, dataset) if params.multi_objective.min_accuracy == "default" else None
+    second = multi_objective(params, dataset, best_params(), floor)
+    return from_params(params, "single_objective", dataset), second
+
+
+def _default_accuracy(params: Params, dataset: StoredDataset) -> float | None:
+    """The floor of `default`, as the second study has it: from its results, or else as an interrupted one left it."""
+    made_by = Path("results/multi_objective/study.json")
+    if made_by.exists():
+        floor: float | None = read_json(made_by).get("limits", {}).get("min_accuracy")
+        return floor
+    alone = default_study(params, dataset)
+    if not alone.journal.exists():
+        return None
+    with journal.opened(alone.journal, alone.directions, lambda _: False) as opened:
+        return next((trial.result.accuracy for trial in told(alone, opened)), None)
 
 
 def best_params() -> Config:

@@ -5,7 +5,16 @@ from pathlib import Path
 from typing import Any
 
 from reprotune.artifacts import write_csv, write_json, write_yaml
-from reprotune.results.winners import as_config, best, best_configs, pareto_front, point
+from reprotune.results.winners import (
+    accuracy,
+    as_choices,
+    as_config,
+    best,
+    best_configs,
+    feasible,
+    pareto_front,
+    point,
+)
 from reprotune.search import pareto
 from reprotune.search.space import names
 from reprotune.search.spec import StudySpec
@@ -22,7 +31,7 @@ def write_trials(folder: Path, spec: StudySpec, trials: Sequence[Trial]) -> None
     write_csv(folder / "trials.csv", header, (_row(trial, columns) for trial in trials))
     write_csv(folder / "learning_curves.csv", CURVE, (row for trial in trials for row in _curve(trial)))
     made_by = {"identity": spec.identity, "declared": spec.declared, "dataset": spec.dataset.digest}
-    write_json(folder / "study.json", made_by | spec.environment)
+    write_json(folder / "study.json", made_by | ({"limits": spec.limits} if spec.limits else {}) | spec.environment)
 
 
 def _row(trial: Trial, columns: Sequence[str]) -> list[Any]:
@@ -48,7 +57,7 @@ def write_single_objective(folder: Path, spec: StudySpec, trials: Sequence[Trial
 
 def write_multi_objective(folder: Path, spec: StudySpec, trials: Sequence[Trial]) -> dict[str, Any]:
     """Write the files; return the content of metrics.json."""
-    front = pareto_front(trials)
+    front = pareto_front(spec, trials)
     columns = names(spec.space)
     write_trials(folder, spec, trials)
     header = ["number", "accuracy", "flops", "macs", "parameters", *(f"params.{name}" for name in columns)]
@@ -56,13 +65,14 @@ def write_multi_objective(folder: Path, spec: StudySpec, trials: Sequence[Trial]
     cells = ([*(row[key] for key in header[:5]), *(row["params"].get(name) for name in columns)] for row in rows)
     write_csv(folder / "pareto_front.csv", header, cells)
     winners = best_configs(front)
-    write_yaml(folder / "best_configs.yaml", {name: as_config(trial) for name, trial in winners.items()})
+    write_yaml(folder / "best_configs.yaml", as_choices(winners))
     reference = spec.reference_point
     volume = pareto.hypervolume([point(trial) for trial in front], reference)
     metrics = {
-        "best_accuracy": winners["most_accurate"].result.accuracy,
+        "best_accuracy": accuracy(winners["most_accurate"]),
         "hypervolume": volume,
         "hypervolume_reference": {spec.objectives[0]: reference[0], "accuracy": reference[1]},
+        "feasible": len(feasible(spec, trials)),  # 0: the front and its winners only stand in
         "pareto_optimal": len(front),
         **_counts(spec, trials),
     }
@@ -76,6 +86,7 @@ def _counts(spec: StudySpec, trials: Sequence[Trial]) -> dict[str, Any]:
         "trials": len(trials),
         "complete": states.count("COMPLETE"),
         "pruned": states.count("PRUNED"),
+        "too_large": sum(trial.result.untrained for trial in trials),  # of these
         "failed": states.count("FAIL"),
         "epochs": sum(len(trial.result.curve) for trial in trials),
         # A study that its timeout ended would have had other trials on a faster or slower machine.

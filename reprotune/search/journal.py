@@ -57,7 +57,7 @@ class Journal:
     def ask(self, trial: FrozenTrial) -> None:
         """Record an asked trial with all its params: a kill leaves either all of it or nothing."""
         asked = copy(trial)
-        asked.user_attrs = {"number": trial.number}  # by which a lost line is noticed
+        asked.user_attrs = {**trial.user_attrs, "number": trial.number}  # by which a lost line is noticed
         self.study.add_trial(asked)
 
     def tell(self, number: int, result: Result, values: Sequence[float] | None, elapsed: float) -> None:

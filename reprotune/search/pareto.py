@@ -48,4 +48,5 @@ def hypervolume(points: Sequence[Point], reference: Point) -> float:
         if cost < costliest and accuracy > reached:
             area += (costliest - cost) * (accuracy - reached)
             reached = accuracy
-    return area / (costliest * (1 - floor))
+    box = costliest * (1 - floor)
+    return area / box if box else 0.0

@@ -13,6 +13,7 @@ SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {  # seed → sampler
     "cmaes": lambda seed: samplers.CmaEsSampler(seed=seed, warn_independent_sampling=False),
 }
 SINGLE_OBJECTIVE_ONLY = frozenset({"cmaes"})
+TAKE_CONSTRAINTS = frozenset({"tpe", "nsga2", "gp"})  # the others are only asked again
 
 # Its products and solvers are MKL's, in float64: on Intel's processors it proposes otherwise than on AMD's.
 PROPOSES_BY_TORCH = frozenset({"gp"})

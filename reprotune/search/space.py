@@ -21,6 +21,7 @@ from reprotune.training.models import MODELS, Config
 from reprotune.training.optimizers import OPTIMIZERS
 
 Space = Mapping[str, Declared]
+Choose = Callable[[str, Declared], Any]  # a hyperparameter's name and what is declared of it → its value
 
 
 def defaults(params: Params) -> Space:
@@ -104,24 +105,38 @@ def largest(space: Space) -> Iterator[Config]:
 
     Each depth: a net that flattens its last images may cost the more the fewer of its layers made them smaller.
     """
-    for name in values(space["model"]):
-        model = MODELS[name]
-        words = [own for own in model.per_model if isinstance(values(space[own])[0], str)]
-        yield from _highest({**space, "model": name}, [model.layers, *words])
+    return _extremes(space, _highest)
+
+
+def smallest(space: Space) -> Iterator[Config]:
+    """The same with every number at its lowest, but for the size of a batch: BatchNorm refuses a batch of one pixel."""
+    return _extremes(space, lambda name, declared: (max if name == "batch_size" else min)(values(declared)))
 
 
 def names(space: Space) -> list[str]:
     """Every hyperparameter that a config of this space can have."""
-    return list(dict.fromkeys(name for config in _highest(space, ["model", "optimizer"]) for name in config))
+    chosen = ["model", "optimizer"]
+    return list(dict.fromkeys(name for config in _with_each(space, chosen, _highest) for name in config))
 
 
-def _highest(space: Space, chosen: Sequence[str]) -> Iterator[Config]:
+def _extremes(space: Space, choose: Choose) -> Iterator[Config]:
+    for name in values(space["model"]):
+        model = MODELS[name]
+        words = [own for own in model.per_model if isinstance(values(space[own])[0], str)]
+        yield from _with_each({**space, "model": name}, [model.layers, *words], choose)
+
+
+def _highest(_: str, declared: Declared) -> Any:
+    return max(values(declared))
+
+
+def _with_each(space: Space, chosen: Sequence[str], choose: Choose) -> Iterator[Config]:
     for choices in product(*(_every(space[name]) for name in chosen)):
         fixed = dict(zip(chosen, choices, strict=True))
-        yield _resolve({**space, **fixed}, lambda name, declared: max(values(declared)))
+        yield _resolve({**space, **fixed}, choose)
 
 
-def _resolve(space: Space, choose: Callable[[str, Declared], Any]) -> Config:
+def _resolve(space: Space, choose: Choose) -> Config:
     """The config that `choose(name, declared)` makes: first what says what else there is."""
     config = {"model": choose("model", space["model"])}
     model = MODELS[config["model"]]

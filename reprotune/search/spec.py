@@ -1,6 +1,6 @@
 """What a study is: all that its trials depend on, and the digest of that."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -19,9 +19,9 @@ from reprotune.search.journal import Direction
 from reprotune.search.pareto import Point
 from reprotune.search.pruners import ONE_OBJECTIVE, SEVERAL_OBJECTIVES
 from reprotune.search.samplers import PROPOSES_BY_TORCH, SAMPLERS, SINGLE_OBJECTIVE_ONLY
-from reprotune.search.space import Space, complete, contains, default_config, defaults, largest, own_config
+from reprotune.search.space import Space, complete, contains, default_config, defaults, largest, own_config, smallest
 from reprotune.search.trial import Result
-from reprotune.training.cost import measure
+from reprotune.training.cost import Caps, Cost, measure
 from reprotune.training.models import Config, meta_model
 
 Objective = Literal["accuracy", "flops", "parameters"]
@@ -52,6 +52,8 @@ class StudySpec:
     dataset: StoredDataset
     device: str  # cpu or cuda
     first: tuple[Config, ...]  # the configs of trial 0, 1, …, as far as they are given
+    caps: Caps
+    min_accuracy: float | None  # the floor of a multi-objective study: below it, nothing is feasible
     n_trials: int  # in all, also over resumes; so are the other three
     timeout: float | None  # seconds
     max_epochs: int | None
@@ -69,16 +71,47 @@ class StudySpec:
 
     def values(self, result: Result) -> list[float] | None:
         """The objectives' values; a pruned trial of a single-objective study has its last accuracy."""
-        if result.state == "COMPLETE" or (result.state == "PRUNED" and self.cost is None):
+        if result.state == "COMPLETE" or (result.state == "PRUNED" and result.curve and self.cost is None):
             return [cast("float", result.value(objective)) for objective in self.objectives]
         return None
 
+    @property
+    def floor(self) -> float:
+        return self.min_accuracy or 0.0
+
+    def feasible(self, result: Result) -> bool:
+        """Whether the trial is complete, and not below the floor. What is above a cap was never trained."""
+        accuracy = result.accuracy if result.state == "COMPLETE" else None
+        return accuracy is not None and accuracy >= self.floor
+
+    def violations(self, result: Result) -> dict[str, float]:
+        """What a sampler is told of the limits: above 0 where one is broken. Only a complete trial is below the floor:
+        what a pruned one would have reached is not known.
+        """
+        above = self.caps.excess(result.cost) if result.cost else {}
+        if self.min_accuracy is None or result.state != "COMPLETE":
+            return above
+        return above | {"min_accuracy": self.min_accuracy - cast("float", result.accuracy)}
+
+    def too_large(self, config: Config) -> Result | None:
+        """How a trial above a cap ends, of which nothing is trained; None if it is not above one."""
+        if not self.caps.given:
+            return None
+        cost = cost_of(config, self.dataset)
+        reason = self.caps.broken(cost)
+        return Result("PRUNED", (), cost, reason) if reason else None
+
     @cached_property
     def reference_point(self) -> Point:
-        """The hypervolume's, of a multi-objective study: what the space's largest model costs, and no accuracy."""
-        inputs = self.dataset.inputs
-        costs = (measure(meta_model(config, inputs), inputs.shape) for config in largest(self.space))
-        return (float(max(getattr(cost, self.objectives[0]) for cost in costs)), 0.0)
+        """The hypervolume's, of a multi-objective study: the most that a model of the space may cost, and the floor."""
+        costs = (getattr(cost_of(config, self.dataset), self.objectives[0]) for config in largest(self.space))
+        most = min(filter(None, (max(costs), self.caps.of(self.objectives[0]))))
+        return (float(most), self.floor)
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """Those that are given, by the names of their keys."""
+        return self.caps.given | ({} if self.min_accuracy is None else {"min_accuracy": self.min_accuracy})
 
     @property
     def declared(self) -> str:
@@ -86,7 +119,7 @@ class StudySpec:
         space = {name: repr(declared) for name, declared in self.space.items()}
         pruner = {"name": self.pruner, **self.pruner_settings}
         chosen = [self.name, self.objectives, space, self.sampler, pruner, self.seed, self.window, self.first]
-        return digest([chosen, self.dataset.digest])
+        return digest([[*chosen, self.limits] if self.limits else chosen, self.dataset.digest])
 
     @cached_property
     def identity(self) -> str:
@@ -109,6 +142,11 @@ class StudySpec:
         return Path("studies") / f"{self.name}-{self.identity[:12]}.log"
 
 
+def cost_of(config: Config, dataset: StoredDataset) -> Cost:
+    """Without memory for its weights. Raises ValueError where the config cannot be built."""
+    return measure(meta_model(config, dataset.inputs), dataset.shape)
+
+
 def made_by(device: str) -> str:
     """The digest of the code and the arithmetic that decide the bits of a training."""
     code = [file_digest(Path(__file__).parents[1] / name) for name in _DECISIVE]
@@ -116,7 +154,10 @@ def made_by(device: str) -> str:
 
 
 def from_params(params: Params, name: str, dataset: StoredDataset) -> StudySpec:
-    """The study that the section `name` of params.yaml describes. Raises UserError for what cannot be built."""
+    """The study that the section `name` of params.yaml describes; a floor of `default` is set once it is known.
+
+    Raises UserError for what cannot be built, and for caps that nothing can keep.
+    """
     section: StudyParams = getattr(params, name)
     space = complete(params, section.search_space, name)
     pruner, settings = chosen_pruner(section, name)
@@ -125,6 +166,9 @@ def from_params(params: Params, name: str, dataset: StoredDataset) -> StudySpec:
             meta_model(config, dataset.inputs)
         except ValueError as error:
             raise UserError(f"{PARAMS}: {name}.search_space, with the sections model and training: {error}") from None
+    first, caps = own_configs(params, name), Caps(section.max_flops, section.max_parameters)
+    _check_caps(caps, name, space, first, dataset)
+    floor = section.min_accuracy if isinstance(section, MultiObjective) else None
     return StudySpec(
         name=name,
         objectives=(section.minimize, "accuracy") if isinstance(section, MultiObjective) else ("accuracy",),
@@ -136,13 +180,29 @@ def from_params(params: Params, name: str, dataset: StoredDataset) -> StudySpec:
         window=params.execution.window,
         dataset=dataset,
         device=resolve_device(params.training.device),
-        first=own_configs(params, name),
+        first=first,
+        caps=caps,
+        min_accuracy=None if floor == "default" else floor,
         n_trials=section.n_trials,
         timeout=section.timeout,
         max_epochs=section.max_epochs,
         patience=section.patience,
         trial_timeout=params.execution.trial_timeout,
     )
+
+
+def _check_caps(caps: Caps, name: str, space: Space, first: Sequence[Config], dataset: StoredDataset) -> None:
+    if not caps.given:
+        return
+    for cap, most in caps.given.items():
+        cost = cap.removeprefix("max_")
+        least = min(getattr(cost_of(config, dataset), cost) for config in smallest(space))
+        if most < least:
+            wrong = f"must be {least} or more: the smallest model of {name}.search_space has so many {cost}"
+            raise ParamsError(f"{name}.{cap}", most, wrong)
+    for number, config in enumerate(first):
+        if broken := caps.broken(cost_of(config, dataset)):
+            raise ParamsError(f"{name}.first.{number}", dict(config), broken)
 
 
 def resolve_device(chosen: Device) -> str:
@@ -169,13 +229,27 @@ def chosen_pruner(section: StudyParams, name: str) -> tuple[str, Mapping[str, An
     return pruners.chosen(section.pruner, known, f"{name}.pruner")
 
 
-def multi_objective(params: Params, dataset: StoredDataset, best: Config) -> StudySpec:
-    """Study 2. After the configs of its section's `first` it tries study 1's best, unless that is one of them or lies
-    outside of the search space. After: so that these have the same numbers, whatever study 1 found.
+def multi_objective(
+    params: Params, dataset: StoredDataset, best: Config, default_accuracy: float | None = None
+) -> StudySpec:
+    """Study 2. After the configs of its section's `first` it tries study 1's best, unless that is one of them, lies
+    outside of the search space or is above a cap. After: so that these have the same numbers, whatever study 1 found.
+
+    default_accuracy: what the untuned default config reaches on valid, if the floor is `default`.
     """
     declared = from_params(params, "multi_objective", dataset)
-    new = best not in declared.first and contains(declared.space, best)
+    if params.multi_objective.min_accuracy == "default":
+        declared = replace(declared, min_accuracy=default_accuracy)
+    new = best not in declared.first and contains(declared.space, best) and not declared.too_large(best)
     return replace(declared, first=(*declared.first, best)) if new else declared
+
+
+def default_study(params: Params, dataset: StoredDataset) -> StudySpec:
+    """Of one trial: the untuned default config."""
+    declared = from_params(params, "single_objective", dataset)
+    alone = {"space": defaults(params), "sampler": "random", "pruner": "none", "pruner_settings": {}, "first": ()}
+    ends = {"n_trials": 1, "timeout": None, "max_epochs": None, "patience": None}
+    return replace(declared, name="default", caps=Caps(), **alone, **ends)  # type: ignore[arg-type]
 
 
 def check_params(params: Params) -> None:
@@ -190,7 +264,11 @@ def check_params(params: Params) -> None:
         own_configs(params, name)
 
 
-def seeds(seed: int, name: str, number: int) -> tuple[int, int]:
-    """(of the sampler, of the training) for one trial: independent streams for every seed, study and number."""
-    sampler, training = np.random.SeedSequence([seed, number, *name.encode()]).generate_state(2)
+def seeds(seed: int, name: str, number: int, attempt: int = 0) -> tuple[int, int]:
+    """(of the sampler, of the training) for one trial: independent streams for every seed, study and number.
+
+    attempt: to propose it; a trial is trained with the seed of the first.
+    """
+    stream = np.random.SeedSequence([seed, number, *name.encode()], spawn_key=(attempt,) if attempt else ())
+    sampler, training = stream.generate_state(2)
     return int(sampler), int(training)

@@ -18,7 +18,7 @@ class Stopping:
     patience: it ends with the trial that is the last of so many, and these brought nothing that counts. For one
     objective: the best accuracy of a complete trial before them was p, the best with them is no more than the
     standard error √(p (1 − p) / n) above it, n images being in valid. For two: the hypervolume has not grown.
-    Trials before which none was complete are not judged.
+    Trials before which none was complete, and not below the floor, are not judged.
     """
 
     def __init__(self, spec: StudySpec) -> None:
@@ -41,7 +41,7 @@ class Stopping:
     def _reach(self, result: Result) -> float | None:
         """The best accuracy or the hypervolume, which only `patience` asks for."""
         before = self._reached[-1]
-        if not self._spec.patience or result.state != "COMPLETE":
+        if not self._spec.patience or not self._spec.feasible(result):
             return before
         *cost, accuracy = cast("list[float]", self._spec.values(result))
         if not cost:

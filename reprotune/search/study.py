@@ -17,12 +17,15 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from reprotune.search.history import History, HistorySnapshot, PastTrial
 from reprotune.search.journal import Journal
-from reprotune.search.samplers import PRUNED_AS_COMPLETE, SAMPLERS
+from reprotune.search.samplers import PRUNED_AS_COMPLETE, SAMPLERS, TAKE_CONSTRAINTS
 from reprotune.search.space import suggest
 from reprotune.search.spec import StudySpec, seeds
 from reprotune.search.stopping import Stopping, ended_by
 from reprotune.search.trial import Result, Task, run_trial, unless_late
 from reprotune.training.models import Config
+
+ATTEMPTS = 30  # to propose a trial that is not above a cap
+BY_SAMPLER = 10  # the first of them; the rest is random, as CMA-ES would not leave the centre of the space
 
 
 @dataclass(frozen=True)
@@ -127,7 +130,12 @@ class _Window:
         else:
             self._propose(number)
         trial = self._journal.trial(number)
-        if not trial.state.is_finished():
+        if trial.state.is_finished():
+            return True
+        if too_large := self._spec.too_large(trial.params):
+            self._futures[number] = Future()
+            self._futures[number].set_result(too_large)
+        else:
             work = task(self._spec, number, trial.params, self._history)
             punctual = partial(unless_late, run_trial, self._clock, self._deadline)
             self._futures[number] = self._executor.submit(punctual, work)
@@ -136,10 +144,26 @@ class _Window:
     def _propose(self, number: int) -> None:
         if number < len(self._spec.first):
             self._study.enqueue_trial(dict(self._spec.first[number]))
-        self._study.sampler = SAMPLERS[self._spec.sampler](seeds(self._spec.seed, self._spec.name, number)[0])
-        trial = self._study.ask()
-        suggest(trial, self._spec.space)
-        self._journal.ask(self._storage.get_trial(trial._trial_id))
+        for attempt in range(ATTEMPTS):
+            sampler = SAMPLERS[self._spec.sampler if attempt < BY_SAMPLER else "random"]
+            self._study.sampler = sampler(seeds(self._spec.seed, self._spec.name, number, attempt)[0])
+            trial = self._asked_again(number) if attempt else self._study.ask()
+            suggest(trial, self._spec.space)
+            if not self._spec.too_large(trial.params):
+                break
+        asked = self._storage.get_trial(trial._trial_id)
+        asked.set_user_attr("attempts", attempt + 1)
+        self._journal.ask(asked)
+
+    def _asked_again(self, number: int) -> optuna.Trial:
+        """The trial, as if nothing had been proposed for it."""
+        trial_id = self._trial_id(number)
+        asked = self._storage.get_trial(trial_id)  # the one that the storage holds
+        asked.params, asked.distributions, asked.system_attrs = {}, {}, {}
+        return optuna.Trial(self._study, trial_id)
+
+    def _trial_id(self, number: int) -> int:
+        return self._storage.get_trial_id_from_study_id_trial_number(self._study._study_id, number)
 
     def tell(self, number: int) -> Trial | None:
         """Await trial `number`, record its result, and let the next asks see it. None if the timeout came before it."""
@@ -164,19 +188,24 @@ class _Window:
         return Result("FAIL", (), None, reason, by_machine=True)
 
     def _tell_sampler(self, number: int, result: Result) -> None:
+        trial_id = self._trial_id(number)
         if len(self._spec.objectives) == 1:  # with several, TPE fails on a trial that has intermediate values
-            trial_id = self._storage.get_trial_id_from_study_id_trial_number(self._study._study_id, number)
             for epoch, point in enumerate(result.curve, start=1):
                 self._storage.set_trial_intermediate_value(trial_id, epoch, point.valid_accuracy)
-        passed_over = result.state == "PRUNED" and self._spec.sampler in PRUNED_AS_COMPLETE
+        passed_over = result.state == "PRUNED" and result.curve and self._spec.sampler in PRUNED_AS_COMPLETE
         seen = replace(result, state="COMPLETE") if passed_over else result
+        violations = self._spec.violations(seen) if self._spec.sampler in TAKE_CONSTRAINTS else {}
+        for name, violation in violations.items():  # before the tell: a told trial is not to be changed
+            self._storage.get_trial(trial_id).set_constraint(name, violation)
         values = self._spec.values(seen) if seen.state == "COMPLETE" else None
         self._study.tell(number, values, TrialState[seen.state])
 
 
 def as_asked(trial: FrozenTrial) -> FrozenTrial:
     """A trial of the journal as it was when it was asked."""
+    attempts = trial.user_attrs.get("attempts")
     return create_trial(
+        user_attrs={"attempts": attempts} if attempts else {},
         state=TrialState.RUNNING,
         params=trial.params,
         distributions=trial.distributions,

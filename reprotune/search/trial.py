@@ -51,6 +51,11 @@ class Result:
         """On valid, after the last epoch."""
         return self.curve[-1].valid_accuracy if self.curve else None
 
+    @property
+    def untrained(self) -> bool:
+        """Whether its config was above a cap, and so was never trained."""
+        return self.state == "PRUNED" and not self.curve
+
     def value(self, objective: str) -> float | None:
         """Of accuracy, flops or parameters; None if the trial failed before it had one."""
         return self.accuracy if objective == "accuracy" else getattr(self.cost, objective, None)

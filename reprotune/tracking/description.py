@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from reprotune.results.winners import as_config, best, pareto_front
+from reprotune.results.winners import as_config, best, feasible, pareto_front
 from reprotune.search.spec import StudySpec
 from reprotune.search.study import Trial
 from reprotune.search.trial import State
@@ -14,7 +14,7 @@ def of_study(spec: StudySpec, trials: Sequence[Trial]) -> str:
     """Its counts, its best trial or its front, and how to read the nested runs."""
     states = [trial.result.state for trial in trials]
     counts = ", ".join(f"{states.count(state)} {name}" for state, name in _STATES.items())
-    found = _front(str(spec.cost), trials) if spec.cost else _best(trials)
+    found = _front(spec, trials) if spec.cost else _best(trials)
     reading = "A nested run is a trial: FINISHED if it is complete, KILLED if it was pruned, FAILED if it failed."
     return "\n".join([f"{len(trials)} trials: {counts}.\n", *found, f"\n{reading} Figures and tables: Artifacts."])
 
@@ -25,8 +25,11 @@ def _best(trials: Sequence[Trial]) -> Iterator[str]:
     yield from (f"- {name}: {value}" for name, value in winner.config.items())
 
 
-def _front(cost: str, trials: Sequence[Trial]) -> Iterator[str]:
+def _front(spec: StudySpec, trials: Sequence[Trial]) -> Iterator[str]:
+    cost = str(spec.cost)
+    if not feasible(spec, trials):
+        yield f"No trial reached min_accuracy, {spec.min_accuracy}: the most accurate stand in.\n"
     yield f"The Pareto front: no trial has both fewer {cost} and more accuracy than one of these.\n"
     yield f"| trial | {cost} | validation accuracy |\n|---|---|---|"
-    for row in map(as_config, pareto_front(trials)):
+    for row in map(as_config, pareto_front(spec, trials)):
         yield f"| {row['number']} | {row[cost]:,} | {row['accuracy']:.4f} |"

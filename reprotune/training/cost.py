@@ -22,6 +22,30 @@ class Cost(NamedTuple):
     parameters: int
 
 
+class Caps(NamedTuple):
+    """The most that a model may cost; None: as much as it likes."""
+
+    max_flops: int | None = None
+    max_parameters: int | None = None
+
+    @property
+    def given(self) -> dict[str, int]:
+        return {name: cap for name, cap in self._asdict().items() if cap is not None}
+
+    def of(self, cost: str) -> int | None:
+        """cost: flops, parameters"""
+        return self.given.get(f"max_{cost}")
+
+    def excess(self, cost: Cost) -> dict[str, float]:
+        """Cap → by what share of it the cost is above it; 0 or less if it is not."""
+        return {name: getattr(cost, name.removeprefix("max_")) / cap - 1 for name, cap in self.given.items()}
+
+    def broken(self, cost: Cost) -> str:
+        """max_flops: 123456 above 100000; empty if no cap is."""
+        above = ((name, getattr(cost, name.removeprefix("max_")), cap) for name, cap in self.given.items())
+        return "; ".join(f"{name}: {reached} above {cap}" for name, reached, cap in above if reached > cap)
+
+
 def measure(model: nn.Module, shape: Shape) -> Cost:
     """The cost of one example of this shape. The model may be on the meta device."""
     profiled = deepcopy(model).eval()  # thop leaves buffers in what it profiles

@@ -1,5 +1,6 @@
 """What is said of how a study went; and when nothing is."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from reprotune.advice.course import (
     ended_too_early,
     ended_too_late,
     failures,
+    nothing_feasible,
     overfitted,
     pruned_too_early,
     pruned_too_few,
@@ -19,6 +21,21 @@ from reprotune.data.stored import StoredDataset
 
 DONE: dict[str, Any] = {"accuracy": 0.9}
 PRUNED: dict[str, Any] = {"accuracy": 0.4, "state": "PRUNED", "reason": "median after epoch 1"}
+
+
+@pytest.mark.parametrize(
+    ("floor", "said"),
+    [
+        (None, []),
+        (0.9, []),
+        (0.95, ["none of 30 complete trials reached min_accuracy, 0.95; the best has 0.9000."]),
+    ],
+)
+def test_nothing_feasible(dataset: StoredDataset, floor: float | None, said: list[str]) -> None:
+    one = study(dataset, [DONE] * 30 + [PRUNED] * 5, "multi_objective")
+    found = list(nothing_feasible(replace(one, spec=replace(one.spec, min_accuracy=floor))))
+    assert [advice.seen for advice in found] == [f"multi_objective: {line}" for line in said]
+    assert all("Lower multi_objective.min_accuracy" in advice.change for advice in found)
 
 
 def failed(reason: str) -> dict[str, Any]:

@@ -9,9 +9,11 @@ from reprotune import artifacts
 from reprotune.data.stored import StoredDataset
 from reprotune.errors import UserError
 from reprotune.figures import evaluation as figures
+from reprotune.figures.pareto_front import Front
 from reprotune.figures.style import TrialPoint
 from reprotune.params import Evaluate
 from reprotune.pipeline import evaluation
+from reprotune.results.winners import WINNERS
 
 
 class Counting(InlineExecutor):
@@ -54,9 +56,11 @@ def test_scores(dataset: StoredDataset, tmp_path: Path, monkeypatch: pytest.Monk
     assert summary["best"]["test_accuracy"] == {"mean": pytest.approx(mean), "std": pytest.approx(std), "n": 3}
     assert (summary["best"]["flops"], summary["best"]["parameters"]) == (2 * macs, macs + 12)
     points = [TrialPoint("COMPLETE", 250, 0.5), TrialPoint("PRUNED", 450, 0.4)]
-    figures.write(tmp_path / "test_scores.svg", "parameters", points, summary)
+    front = Front("parameters", points, [(250, 0.5)], floor=0.3)
+    figures.write(tmp_path / "test_scores.svg", front, summary)
     figure = (tmp_path / "test_scores.svg").read_text()
     assert all(shown in figure for shown in ("<!-- parameters -->", "<!-- best, most accurate -->", "<!-- knee -->"))
+    assert "<!-- floor -->" in figure
     rows = artifacts.read_csv(evaluation.FOLDER / "test_scores.csv")
     assert [float(row["test_accuracy"]) for row in rows if row["config"] == "knee"] == scores["knee"]
 
@@ -94,8 +98,9 @@ def test_an_interrupted_evaluation_goes_on(
 def test_winners(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     artifacts.write_yaml(Path("results/single_objective/best_config.yaml"), {"number": 3, "params": {"lr": 1.0}})
-    front = {name: {"params": {"lr": value}} for name, value in (("most_accurate", 2), ("cheapest", 3), ("knee", 4))}
+    front = {name: {"params": {"lr": value}} for value, name in enumerate(WINNERS, start=2)}
     artifacts.write_yaml(Path("results/multi_objective/best_configs.yaml"), front)
     found = evaluation.winners(make_params(training__lr=5.0))
-    expected = {"best": 1.0, "most_accurate": 2, "cheapest": 3, "knee": 4, "default": 5.0}
+    within = {"within_1_point": 3, "within_2_points": 4, "within_5_points": 5}
+    expected = {"best": 1.0, "most_accurate": 2, **within, "knee": 6, "cheapest": 7, "default": 5.0}
     assert {name: config["lr"] for name, config in found.items()} == expected

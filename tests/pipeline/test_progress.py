@@ -28,7 +28,7 @@ def follow(dataset: StoredDataset, folder: Path, name: str) -> list[tuple[float,
     counts = [sum(trial.result.state == state for trial in trials) for state in ("PRUNED", "FAIL")]
     assert f"12/12, {counts[0]} pruned, {counts[1]} failed, best " in calls[-1][1]
     if declared.cost:
-        assert f"front {len({point.optuna.values[0] for point in pareto_front(trials)})}" in calls[-1][1]
+        assert f"front {len({point.optuna.values[0] for point in pareto_front(declared, trials)})}" in calls[-1][1]
     return calls
 
 

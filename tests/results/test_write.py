@@ -80,7 +80,8 @@ def test_multi_objective_files(multi: Finished, tmp_path: Path) -> None:
     assert {row["number"] for row in front} == optimal
     assert [int(row["flops"]) for row in front] == sorted(int(row["flops"]) for row in front)
     assert metrics["pareto_optimal"] == len(front)
-    assert list(winners) == ["most_accurate", "cheapest", "knee"]
+    within = ["within_1_point", "within_2_points", "within_5_points"]
+    assert list(winners) == ["most_accurate", *within, "knee", "cheapest"]
     assert winners["most_accurate"]["number"] == int(front[-1]["number"])
     assert winners["cheapest"]["number"] == int(front[0]["number"])
     assert all(trials[winner["number"]].config == winner["params"] for winner in winners.values())
@@ -137,9 +138,9 @@ def test_the_first_of_equals_is_best(single: Finished) -> None:
 
 
 def test_no_complete_trial_is_refused_with_the_reasons(single: Finished) -> None:
-    _, trials = single
+    declared, trials = single
     failed = replace(trials[0], result=replace(trials[0].result, state="FAIL", reason="Diverged: loss became nan"))
     with pytest.raises(UserError, match="none of the 1 trials is complete: Diverged"):
         winners.best([failed])
     with pytest.raises(UserError, match="none of the 0 trials is complete: the timeout came first"):
-        winners.pareto_front([])
+        winners.pareto_front(declared, [])

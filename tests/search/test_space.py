@@ -147,3 +147,5 @@ def test_no_config_costs_more_than_the_reference_point(dataset: StoredDataset, m
     models = (meta_model(config, dataset.inputs) for config in suggested(declared.space, 60))
     costs = [getattr(measure(model, dataset.shape), minimize) for model in models]
     assert max(costs) <= declared.reference_point[0]
+    smallest = (meta_model(config, dataset.inputs) for config in spaces.smallest(declared.space))
+    assert min(getattr(measure(model, dataset.shape), minimize) for model in smallest) == min(costs)

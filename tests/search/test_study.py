@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import optuna
 import pytest
 from conftest import Dying, InlineExecutor, Killed, facts, make_params, run
 from optuna.trial import TrialState
@@ -19,11 +20,11 @@ from reprotune.search import journal, study
 from reprotune.search import spec as specs
 from reprotune.search.history import History
 from reprotune.search.pruners import ONE_OBJECTIVE, SEVERAL_OBJECTIVES
-from reprotune.search.samplers import PRUNED_AS_COMPLETE, SAMPLERS, SINGLE_OBJECTIVE_ONLY
+from reprotune.search.samplers import PRUNED_AS_COMPLETE, SAMPLERS, SINGLE_OBJECTIVE_ONLY, TAKE_CONSTRAINTS
 from reprotune.search.spec import StudySpec
 from reprotune.search.stopping import Stopping, ended_by
 from reprotune.search.trial import Result, Task
-from reprotune.training.cost import Cost
+from reprotune.training.cost import Caps, Cost
 from reprotune.training.learning_curve import Epoch
 
 CONTRACT = (
@@ -109,6 +110,113 @@ def test_a_sampler_learns_how_good_a_pruned_trial_was(
     assert [t.config for t in good][:8] == [t.config for t in bad][:8]
     assert [t.config for t in good] != [t.config for t in bad]
     assert {t.optuna.state for t in good} == {TrialState.PRUNED}
+
+
+LIMITS = {"max_flops": 330, "max_parameters": 180}  # what a tenth of the space keeps
+
+
+@pytest.mark.parametrize(("name", "sampler"), [(n, s) for n, s, p in CONTRACT if p in ("median", "pareto")])
+def test_contract_within_limits(
+    name: str,
+    sampler: str,
+    dataset: StoredDataset,
+    pools: dict[int, Executor],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The same with caps and a floor; what is above a cap is asked again, then told untrained, with why."""
+    monkeypatch.setattr(study, "ATTEMPTS", 6)
+    monkeypatch.setattr(study, "BY_SAMPLER", 4)
+    floor = {"min_accuracy": 0.45} if name == "multi_objective" else {}
+    declared = replace(spec(dataset, name, sampler=sampler, n_trials=14, **LIMITS, **floor), window=4)
+    told = run(declared, tmp_path / "inline")
+    trials = facts(told)
+    untrained = [trial for trial in told if trial.result.untrained]
+    assert 0 < len(untrained) < 14
+    for trial in told:
+        cost = trial.result.cost
+        assert cost is not None
+        above = [f"max_flops: {cost.flops} above 330"] * (cost.flops > 330)
+        above += [f"max_parameters: {cost.parameters} above 180"] * (cost.parameters > 180)
+        assert (trial.result.untrained, trial.result.reason) == (True, "; ".join(above)) or not above
+        assert trial.optuna.user_attrs["attempts"] == study.ATTEMPTS or not above
+    assert any(trial.optuna.user_attrs["attempts"] > 1 for trial in told if not trial.result.untrained)
+    assert facts(run(declared, tmp_path / "three", pools[3])) == trials
+    assert facts(run(declared, tmp_path / "backwards", Backwards())) == trials
+    for kill in (2, 3):
+        with pytest.raises(Killed):
+            run(declared, tmp_path / "killed", Dying(kill))
+    resumed = run(declared, tmp_path / "killed")
+    assert facts(resumed) == trials
+    attempts = [[trial.optuna.user_attrs["attempts"] for trial in found] for found in (told, resumed)]
+    assert attempts[0] == attempts[1]
+    assert facts(run(replace(declared, n_trials=9), tmp_path / "longer")) == trials[:9]
+    assert facts(run(declared, tmp_path / "longer")) == trials
+
+
+class Telling(InlineExecutor):
+    """Trains nothing: the accuracy of a trial is what `accuracy` says of its config."""
+
+    def __init__(self, accuracy: Callable[[Any], float]) -> None:
+        self._accuracy = accuracy
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        config = args[0].config
+        result = Result("COMPLETE", (Epoch(1.0, 1.0, self._accuracy(config)),), Cost(2 * config["width_1"], 1, 1))
+        return super().submit(lambda _: result, *args, **kwargs)
+
+
+@pytest.mark.parametrize("sampler", sorted(TAKE_CONSTRAINTS))
+def test_a_sampler_sees_what_is_below_the_floor(
+    sampler: str, dataset: StoredDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In Optuna's own terms, before it is asked again; and it proposes otherwise."""
+    seen: dict[int, float] = {}
+    tell = optuna.Study.tell
+
+    def spy(self: optuna.Study, trial: Any, *args: Any, **kwargs: Any) -> Any:
+        told = tell(self, trial, *args, **kwargs)
+        seen.update({t.number: t.constraints["min_accuracy"] for t in self.get_trials() if t.state.is_finished()})
+        return told
+
+    n_trials = 15 if sampler == "gp" else 60
+    declared = spec(dataset, "multi_objective", sampler=sampler, n_trials=n_trials)
+    executor = Telling(lambda config: 0.1 * config["width_1"])
+    free = run(declared, tmp_path / "free", executor)
+    monkeypatch.setattr(optuna.Study, "tell", spy)
+    floored = run(replace(declared, min_accuracy=0.5), tmp_path / "floored", executor)
+    assert seen == {t.number: pytest.approx(0.5 - (t.result.accuracy or 0.0)) for t in floored}
+    assert {violation > 0 for violation in seen.values()} == {False, True}
+    assert [t.config for t in floored] != [t.config for t in free]
+
+
+def test_a_pruned_trial_is_not_told_as_below_the_floor(dataset: StoredDataset) -> None:
+    """What it would have reached is not known. One that is told as complete is, by its last accuracy."""
+    declared = spec(dataset, "multi_objective", min_accuracy=0.75, max_flops=1000)
+    pruned = Result("PRUNED", (Epoch(1.0, 1.0, 0.25),), Cost(500, 250, 50))
+    assert declared.violations(pruned) == {"max_flops": -0.5}
+    assert declared.violations(replace(pruned, state="COMPLETE")) == {"max_flops": -0.5, "min_accuracy": 0.5}
+    assert declared.violations(Result("FAIL", (), None)) == {}
+    assert not declared.feasible(pruned)
+    assert not spec(dataset, "multi_objective").violations(pruned)
+
+
+def test_the_reference_point_is_the_most_that_is_allowed_and_the_floor(dataset: StoredDataset) -> None:
+    free = spec(dataset, "multi_objective").reference_point
+    assert spec(dataset, "multi_objective", min_accuracy=0.5, max_flops=500).reference_point == (500.0, 0.5)
+    assert spec(dataset, "multi_objective", max_flops=10**9, max_parameters=180).reference_point == free
+
+
+def test_caps_that_nothing_can_keep_are_refused(dataset: StoredDataset) -> None:
+    least = {"max_flops": 2 * (64 * 2 + 2 * 4), "max_parameters": 64 * 2 + 2 + 2 * 4 + 4}
+    for cap, cost in least.items():
+        spec(dataset, **{cap: cost})
+        line = rf"^params.yaml: single_objective.{cap} = {cost - 1}: must be {cost} or more: the smallest model of"
+        with pytest.raises(UserError, match=line):
+            spec(dataset, **{cap: cost - 1})
+    own = {"first": [{"width": 2, "epochs": 2}, {"width": 8, "epochs": 2}], "max_flops": 1000}
+    with pytest.raises(UserError, match=r"^params.yaml: single_objective.first.1 = \{.*\}: max_flops: 1216 above 1000"):
+        spec(dataset, **own)
 
 
 def test_an_ask_sees_the_trials_up_to_its_window_and_no_others(dataset: StoredDataset, tmp_path: Path) -> None:
@@ -207,6 +315,8 @@ def test_identity(dataset: StoredDataset, monkeypatch: pytest.MonkeyPatch) -> No
     others = [replace(base, seed=1), replace(base, window=2), replace(base, sampler="gp"), replace(base, first=({},))]
     others += [replace(base, pruner_settings={"n_warmup_steps": 1}), replace(base, pruner="none")]
     others += [replace(base, space={**base.space, "lr": 0.1}), replace(base, objectives=("flops", "accuracy"))]
+    others += [replace(base, caps=Caps(max_flops=900)), replace(base, caps=Caps(max_parameters=900))]
+    others += [replace(base, min_accuracy=0.5), replace(base, min_accuracy=0.6)]
     assert {declared.identity for declared in longer} == {base.identity}
     assert len({declared.identity for declared in [base, *others]}) == len(others) + 1
     monkeypatch.setenv("MKL_CBWR", "COMPATIBLE")
@@ -407,13 +517,15 @@ NOISE, BETTER, GONE, FAILED = ("COMPLETE", 0.555), ("COMPLETE", 0.556), ("PRUNED
         ("multi_objective", [UP, UP, UP, UP], {"patience": 3}, (None, None)),  # cheaper ones of the same accuracy
         ("multi_objective", [BETTER, GONE, FAILED, FAILED], {"patience": 3}, (4, "patience")),
         ("multi_objective", [UP, GONE, NOISE, GONE, GONE], {"patience": 3}, (None, None)),
+        ("multi_objective", [UP, UP, UP, UP, UP], {"patience": 3, "min_accuracy": 0.6}, (None, None)),
+        ("multi_objective", [UP, BETTER, UP, UP, UP], {"patience": 3, "min_accuracy": 0.55}, (5, "patience")),
     ],
 )
 def test_the_trial_that_ends_a_study(
     dataset: StoredDataset,
     name: str,
     told: list[tuple[str, float]],
-    changes: dict[str, int],
+    changes: dict[str, Any],
     ended: tuple[int | None, str | None],
 ) -> None:
     stopping = Stopping(spec(dataset, name, **{"n_trials": 20} | changes))
@@ -464,6 +576,8 @@ def test_the_second_study_tries_the_firsts_best_after_ones_own(dataset: StoredDa
     assert declared.first[1] == best
     assert specs.multi_objective(own, dataset, declared.first[0]).first == declared.first[:1]  # not twice
     assert specs.multi_objective(own, dataset, {**best, "width_1": 99}).first == declared.first[:1]
+    small = make_params(multi_objective__max_flops=2 * (64 * 2 + 2 * 4))
+    assert specs.multi_objective(small, dataset, best).first == ()
 
 
 @pytest.mark.parametrize(

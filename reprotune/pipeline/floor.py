@@ -1,0 +1,26 @@
+"""The floor of the second study where it is `default`: what the untuned default config reaches on valid."""
+
+from concurrent.futures import Executor
+
+from reprotune.data.stored import StoredDataset
+from reprotune.errors import PARAMS, UserError
+from reprotune.params import Params
+from reprotune.search import journal, study
+from reprotune.search.journal import Journal
+from reprotune.search.spec import default_study
+
+
+def default_accuracy(params: Params, dataset: StoredDataset, executor: Executor) -> float:
+    """A study of one trial, so that it is trained once, whatever interrupts it. Raises UserError if it failed."""
+    alone = default_study(params, dataset)
+
+    def failed(opened: Journal) -> bool:
+        return any(trial.result.state == "FAIL" for trial in study.told(alone, opened))
+
+    with journal.opened(alone.journal, alone.directions, failed) as opened:
+        (trial,) = study.run(alone, opened, executor)
+    if trial.result.accuracy is None or trial.result.state == "FAIL":
+        key = f"{PARAMS}: multi_objective.min_accuracy = 'default'"
+        raise UserError(f"{key}: the default config failed ({trial.result.reason}); give a number, or null")
+    print(f"multi_objective.min_accuracy: the default config reaches {trial.result.accuracy:.4f} on valid", flush=True)
+    return trial.result.accuracy
