@@ -10,7 +10,7 @@ from rich.table import Table
 
 from reprotune import cli
 from reprotune.artifacts import read_json, read_yaml
-from reprotune.results.scores import told
+from reprotune.results.scores import certainty, on_valid, told
 
 RESULTS = Path("results")
 NAMES = {"best": "best", "most_accurate": "most accurate", "knee": "knee", "cheapest": "cheapest", "default": "default"}
@@ -28,6 +28,8 @@ def main() -> None:
     for name, metrics in studies.items():
         counts = f"{metrics['trials']} trials, {metrics['pruned']} pruned, {metrics['failed']} failed"
         console.print(f"{name}: {counts}, ended by {metrics['stopped_by']}")
+        if found := certainty(metrics):
+            console.print(f"its most accurate: {found}")
     console.print(f"best config: {', '.join(f'{name} {_short(value)}' for name, value in best['params'].items())}")
     console.print(_table({"best": best, **front}, scores))
     score, default = (scores[name]["test_accuracy"] for name in ("best", "default"))
@@ -56,7 +58,7 @@ def _table(chosen: Mapping[str, Mapping[str, Any]], scores: Mapping[str, Mapping
     for name, title in NAMES.items():
         trial, score = chosen.get(name, {}), scores[name]
         test = told(score["test_accuracy"])
-        number, valid = (str(trial["number"]), f"{trial['accuracy']:.4f}") if trial else ("", "")
+        number, valid = (str(trial["number"]), on_valid(trial)) if trial else ("", "")
         table.add_row(title, number, valid, test, f"{score['flops']:,}", f"{score['parameters']:,}")
     return table
 

@@ -13,7 +13,7 @@ from reprotune.arithmetic import kernels
 from reprotune.artifacts import digest, file_digest
 from reprotune.data.stored import StoredDataset
 from reprotune.errors import PARAMS, ParamsError, UserError
-from reprotune.params import Device, MultiObjective, Params, StudyParams
+from reprotune.params import Device, Finalists, MultiObjective, Params, StudyParams
 from reprotune.search import pruners
 from reprotune.search.journal import Direction
 from reprotune.search.pareto import Point
@@ -56,6 +56,7 @@ class StudySpec:
     timeout: float | None  # seconds
     max_epochs: int | None
     patience: int | None  # trials that may bring nothing (stopping.Stopping)
+    finalists: Finalists  # the best trials, trained again after the last
     trial_timeout: float | None  # seconds; a trial that takes longer fails
 
     @property
@@ -141,6 +142,7 @@ def from_params(params: Params, name: str, dataset: StoredDataset) -> StudySpec:
         timeout=section.timeout,
         max_epochs=section.max_epochs,
         patience=section.patience,
+        finalists=section.finalists,
         trial_timeout=params.execution.trial_timeout,
     )
 
@@ -190,7 +192,10 @@ def check_params(params: Params) -> None:
         own_configs(params, name)
 
 
-def seeds(seed: int, name: str, number: int) -> tuple[int, int]:
-    """(of the sampler, of the training) for one trial: independent streams for every seed, study and number."""
-    sampler, training = np.random.SeedSequence([seed, number, *name.encode()]).generate_state(2)
+def seeds(seed: int, name: str, number: int, *repeat: int) -> tuple[int, int]:
+    """(of the sampler, of the training) for one trial: independent streams for every seed, study, number and repeat.
+
+    repeat: of a trial that is trained again, from 0; none is its first training.
+    """
+    sampler, training = np.random.SeedSequence([seed, number, *name.encode()], spawn_key=repeat).generate_state(2)
     return int(sampler), int(training)
