@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from reprotune.figures.pareto_front import draw_pareto_front
 from reprotune.figures.style import TrialPoint, save
+from reprotune.search.pareto import Point
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def write(path: Path, cost: str, points: Sequence[TrialPoint], summary: Mapping[str, Any]) -> None:
+def write(
+    path: Path, cost: str, points: Sequence[TrialPoint], front: Sequence[Point], summary: Mapping[str, Any]
+) -> None:
     """The front, and over it the test accuracies of `summary` (evaluation.summarize), equal winners as one."""
     names: dict[tuple[float, float, float | None], list[str]] = {}
     for name, winner in summary.items():
@@ -19,7 +22,7 @@ def write(path: Path, cost: str, points: Sequence[TrialPoint], summary: Mapping[
         names.setdefault((winner[cost], accuracy["mean"], accuracy.get("std")), []).append(name.replace("_", " "))
 
     def draw(axes: "Axes") -> None:
-        draw_pareto_front(axes, cost, points)
+        draw_pareto_front(axes, cost, points, front)
         for (x, mean, std), marker in zip(names, "DsPv^", strict=False):
             label = ", ".join(names[x, mean, std])
             axes.errorbar(x, mean, std, color="black", fmt=marker, markersize=5, capsize=4, label=label)

@@ -10,11 +10,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def draw_pareto_front(axes: "Axes", cost: str, points: Sequence[TrialPoint]) -> None:
-    """points: of all trials, x their cost; only the complete ones can be on the front."""
+def draw_pareto_front(axes: "Axes", cost: str, points: Sequence[TrialPoint], front: Sequence[pareto.Point]) -> None:
+    """points: of all trials, x their cost; the front, which goes by the finalists' means, may lie below them."""
     scatter(axes, points)
-    complete = [(point.x, point.accuracy) for point in points if point.state == "COMPLETE"]
-    front = [complete[i] for i in pareto.front(complete)]
     axes.step(*zip(*front, strict=True), where="post", color=GREEN, marker="o", label="front")
     axes.plot(*front[pareto.knee(front)], color=VERMILION, marker="*", markersize=14, linestyle="", label="knee")
     low, high = upper_part([point.accuracy for point in points])

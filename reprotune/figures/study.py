@@ -11,7 +11,8 @@ from reprotune.figures.pareto_front import draw_pareto_front
 from reprotune.figures.style import BLUE, COLOURS, GREEN, MARKERS, ORANGE, UNITS, TrialPoint, save, scatter, upper_part
 from reprotune.results.best_so_far import best_accuracies, hypervolumes
 from reprotune.results.importances import importances
-from reprotune.results.winners import complete
+from reprotune.results.winners import complete, pareto_front, standing
+from reprotune.search.pareto import Point
 from reprotune.search.spec import StudySpec
 from reprotune.search.study import Trial
 
@@ -32,6 +33,10 @@ def points(cost: str, trials: Sequence[Trial]) -> list[TrialPoint]:
     """The trials that have an accuracy, over what they cost."""
     drawn = [(trial.result.state, trial.result.value(cost), trial.result.accuracy) for trial in trials]
     return [TrialPoint(state, x, y) for state, x, y in drawn if x is not None and y is not None]
+
+
+def front(trials: Sequence[Trial]) -> list[Point]:
+    return [standing(trial) for trial in pareto_front(trials)]
 
 
 def _optimization_history(_: StudySpec, trials: Sequence[Trial], axes: "Axes") -> None:
@@ -88,7 +93,7 @@ def _parallel_coordinates(_: StudySpec, trials: Sequence[Trial], axes: "Axes") -
 
 
 def _pareto_front(spec: StudySpec, trials: Sequence[Trial], axes: "Axes") -> None:
-    draw_pareto_front(axes, str(spec.cost), points(str(spec.cost), trials))
+    draw_pareto_front(axes, str(spec.cost), points(str(spec.cost), trials), front(trials))
 
 
 def _hypervolume(spec: StudySpec, trials: Sequence[Trial], axes: "Axes") -> None:

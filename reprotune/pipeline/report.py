@@ -50,7 +50,8 @@ def draw(studies: Sequence[StudySpec], dataset: StoredDataset) -> None:
         study.write(spec.folder / "figures", spec, trials)
         if spec.cost:
             summary = read_json(evaluation.FOLDER / "metrics.json")
-            evaluation_figure.write(SCORES, spec.cost, study.points(spec.cost, trials), summary)
+            points, front = study.points(spec.cost, trials), study.front(trials)
+            evaluation_figure.write(SCORES, spec.cost, points, front, summary)
 
 
 def write(params: Params, dataset: StoredDataset) -> None:

@@ -54,7 +54,7 @@ def test_scores(dataset: StoredDataset, tmp_path: Path, monkeypatch: pytest.Monk
     assert summary["best"]["test_accuracy"] == {"mean": pytest.approx(mean), "std": pytest.approx(std), "n": 3}
     assert (summary["best"]["flops"], summary["best"]["parameters"]) == (2 * macs, macs + 12)
     points = [TrialPoint("COMPLETE", 250, 0.5), TrialPoint("PRUNED", 450, 0.4)]
-    figures.write(tmp_path / "test_scores.svg", "parameters", points, summary)
+    figures.write(tmp_path / "test_scores.svg", "parameters", points, [(250, 0.5)], summary)
     figure = (tmp_path / "test_scores.svg").read_text()
     assert all(shown in figure for shown in ("<!-- parameters -->", "<!-- best, most accurate -->", "<!-- knee -->"))
     rows = artifacts.read_csv(evaluation.FOLDER / "test_scores.csv")
