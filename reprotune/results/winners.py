@@ -39,15 +39,11 @@ def on_valid(trial: Trial) -> dict[str, Any]:
     return {key if key == "n" else f"accuracy_{key}": value for key, value in found.items()}
 
 
-def contenders(trials: Sequence[Trial]) -> list[Trial]:
-    """The complete ones; where finalists were trained again, these alone: one accuracy may be luckier than a mean."""
-    found = complete(trials)
-    return [trial for trial in found if trial.repeats] or found
-
-
 def best(trials: Sequence[Trial]) -> Trial:
-    """The most accurate; the first of equals."""
-    return max(contenders(trials), key=lambda trial: (accuracy(trial), -trial.number))
+    """The most accurate; the first of equals. Of the finalists, where there are any."""
+    found = complete(trials)
+    contenders = [trial for trial in found if trial.repeats] or found
+    return max(contenders, key=lambda trial: (accuracy(trial), -trial.number))
 
 
 def pareto_front(trials: Sequence[Trial]) -> list[Trial]:
@@ -80,14 +76,14 @@ def standing(trial: Trial) -> pareto.Point:
 def certainty(trials: Sequence[Trial], winner: Trial) -> dict[str, float]:
     """What metrics.json says of the finalists and the winner among them; nothing where there are none."""
     finalists = [trial for trial in trials if trial.repeats]
-    trainings = [accuracies(trial) for trial in finalists]
     if not winner.repeats:
         return {}
+    trainings, number = [accuracies(trial) for trial in finalists], [t.number for t in finalists].index(winner.number)
     found = {
         "finalists": len(finalists),
         "winner_accuracy": accuracy(winner),
         "winner_standard_error": confidence.standard_error(trainings),
-        "winner_probability": confidence.probability_of_best(trainings, finalists.index(winner)),
+        "winner_probability": confidence.probability_of_best(trainings, number),
     }
     return {name: value for name, value in found.items() if value is not None}
 
