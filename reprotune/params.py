@@ -167,11 +167,19 @@ class Execution(Section):
     own_arithmetic: bool = False
 
 
+class Finalists(Section):
+    """How many of the best trials are trained again, and how often; of none, the best single accuracy wins."""
+
+    count: int = Field(ge=0, le=1000)
+    repeats: int = Field(ge=1, le=1000)
+
+
 class StudyParams(Section):
     n_trials: int = Field(ge=1)
     timeout: float | None = Field(gt=0)  # seconds
     max_epochs: int | None = Field(default=None, ge=1)
     patience: int | None = Field(default=None, ge=1)  # trials
+    finalists: Finalists = Finalists(count=0, repeats=2)
     sampler: str
     pruner: str | dict[str, Any]  # its name, or {name: …} with its settings
     first: Annotated[tuple[dict[str, Value], ...], Field(strict=False)] | None = None

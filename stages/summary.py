@@ -10,7 +10,7 @@ from rich.table import Table
 
 from reprotune import cli
 from reprotune.artifacts import read_json, read_yaml
-from reprotune.results.scores import titles, told
+from reprotune.results.scores import certainty, on_valid, titles, told
 
 RESULTS = Path("results")
 _MOST = 2  # pieces of advice that a summary has room for
@@ -29,6 +29,8 @@ def main() -> None:
         large = f" ({metrics['too_large']} too large to be trained)" if metrics["too_large"] else ""
         counts = f"{metrics['trials']} trials, {metrics['pruned']} pruned{large}, {metrics['failed']} failed"
         console.print(f"{name}: {counts}, ended by {metrics['stopped_by']}")
+        if found := certainty(metrics):
+            console.print(f"its most accurate: {found}")
     console.print(f"best config: {', '.join(f'{name} {_short(value)}' for name, value in best['params'].items())}")
     console.print(_table({"best": best, **front}, scores))
     if not studies["multi_objective"]["feasible"]:
@@ -61,7 +63,7 @@ def _table(chosen: Mapping[str, Mapping[str, Any]], scores: Mapping[str, Mapping
     for name, title in {"best": "best", **front, "default": "default"}.items():
         trial, score = chosen.get(name, {}), scores[name]
         test = told(score["test_accuracy"])
-        number, valid = (str(trial["number"]), f"{trial['accuracy']:.4f}") if trial else ("", "")
+        number, valid = (str(trial["number"]), on_valid(trial)) if trial else ("", "")
         table.add_row(title, number, valid, test, f"{score['flops']:,}", f"{score['parameters']:,}")
     return table
 

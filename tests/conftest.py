@@ -113,7 +113,8 @@ def make_params(**changes: Any) -> Params:
     content["execution"]["window"] = 4
     content["multi_objective"]["min_accuracy"] = None
     for name in ("single_objective", "multi_objective"):
-        content[name] |= {"search_space": SPACE, "n_trials": 12, "timeout": None}
+        finalists = {"count": 2, "repeats": 1}
+        content[name] |= {"search_space": SPACE, "n_trials": 12, "timeout": None, "finalists": finalists}
     for path, value in changes.items():
         *sections, key = path.split("__")
         target = content

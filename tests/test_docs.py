@@ -55,7 +55,7 @@ def test_numbers_are_those_of_the_committed_run() -> None:
         for text in (readme, tour):
             assert f"{score['mean']:.4f} ± {score['std']:.4f}" in text
     study = json.loads(committed("results/single_objective/metrics.json"))
-    assert f"the best config had {study['best_accuracy']:.4f} on `valid`" in tour
+    assert f"the highest accuracy on `valid` was {study['best_accuracy']:.4f}" in tour
     assert f"Of {study['trials']} trials {study['pruned']} were pruned" in tour
 
 

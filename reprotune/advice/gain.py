@@ -62,7 +62,11 @@ def _why_lost(run: Run) -> tuple[str, str]:
         return "The search could not find the default: it lies outside of the search space.", f"Widen {space}."
     if len(study.trials) < _FEW:
         return f"{len(study.trials)} trials are few.", f"Raise {study.name}.n_trials."
-    lucky = f"It was chosen by one accuracy on {study.images:,} images, and the highest of many is a lucky one."
+    trainings = max(len(trial.repeats) for trial in study.trials)
+    by = f"the mean of {1 + trainings} accuracies" if trainings else "one accuracy"
+    lucky = f"It was chosen by {by} on {study.images:,} images, and the highest of many is a lucky one."
+    if not study.spec.finalists.count:
+        return lucky, f"Have the best trained again: {study.name}.finalists: {{count: 5, repeats: 2}}."
     return lucky, more_images(run.params.data.dataset, run.params.data.valid_examples)
 
 

@@ -15,7 +15,7 @@ class Front(NamedTuple):
 
     cost: str
     points: Sequence[TrialPoint]  # all trials, x their cost
-    front: Sequence[pareto.Point]
+    front: Sequence[pareto.Point]  # by the finalists' means: it may lie below the points
     floor: float  # 0 if there is none
 
 

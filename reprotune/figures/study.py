@@ -11,7 +11,7 @@ from reprotune.figures.pareto_front import Front, draw_pareto_front
 from reprotune.figures.style import BLUE, COLOURS, GREEN, MARKERS, ORANGE, UNITS, TrialPoint, save, scatter, upper_part
 from reprotune.results.best_so_far import best_accuracies, hypervolumes
 from reprotune.results.importances import importances
-from reprotune.results.winners import complete, pareto_front, point
+from reprotune.results.winners import complete, pareto_front, standing
 from reprotune.search.spec import StudySpec
 from reprotune.search.study import Trial
 
@@ -32,7 +32,7 @@ def front(spec: StudySpec, trials: Sequence[Trial]) -> Front:
     """The trials that have an accuracy over what they cost, and the front among them."""
     drawn = [(trial.result.state, trial.result.value(str(spec.cost)), trial.result.accuracy) for trial in trials]
     points = [TrialPoint(state, x, y) for state, x, y in drawn if x is not None and y is not None]
-    return Front(str(spec.cost), points, [point(trial) for trial in pareto_front(spec, trials)], spec.floor)
+    return Front(str(spec.cost), points, [standing(trial) for trial in pareto_front(spec, trials)], spec.floor)
 
 
 def _optimization_history(_: StudySpec, trials: Sequence[Trial], axes: "Axes") -> None:

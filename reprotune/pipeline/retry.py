@@ -1,6 +1,7 @@
 """What failed because of the machine is forgotten, so that the next run trains it again."""
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -8,10 +9,11 @@ from reprotune.search import journal
 from reprotune.search.journal import Journal
 from reprotune.search.spec import StudySpec
 from reprotune.search.study import Trial, as_asked, recorded, told
+from reprotune.search.trial import Result
 
 
 def forget_failures(spec: StudySpec) -> list[int]:
-    """The trials that failed for want of memory, a file, a worker or time: their numbers.
+    """The trials that failed for want of memory, a file, a worker or time, or a repeat of theirs: their numbers.
 
     They leave the journal, and so does what was proposed with their failure in view: the study becomes the one
     that an undisturbed run gives. The journal as it was stays beside it.
@@ -20,13 +22,15 @@ def forget_failures(spec: StudySpec) -> list[int]:
         return []
     with journal.opened(spec.journal, spec.directions, lambda _: False) as opened:
         failed = [trial.number for trial in told(spec, opened) if trial.result.by_machine]
-        if failed:
+        repeats = {key: result for key, result in opened.repeats.items() if not result.by_machine}
+        again = {number for number, _ in opened.repeats.keys() - repeats.keys()}
+        if failed or again:
             shutil.copy(spec.journal, spec.journal.with_suffix(".previous"))
-            _rewrite(spec, list(recorded(opened))[: failed[0] + spec.window])
-    return failed
+            _rewrite(spec, list(recorded(opened))[: failed[0] + spec.window if failed else None], repeats)
+    return sorted({*failed, *again})
 
 
-def _rewrite(spec: StudySpec, trials: list[Trial]) -> None:
+def _rewrite(spec: StudySpec, trials: list[Trial], repeats: Mapping[tuple[int, int], Result]) -> None:
     with TemporaryDirectory(dir=spec.journal.parent) as folder:
         path = Path(folder) / spec.journal.name
         rewritten = Journal(path, spec.directions)
@@ -36,4 +40,7 @@ def _rewrite(spec: StudySpec, trials: list[Trial]) -> None:
             rewritten.ask(asked)
             if not trial.result.by_machine:
                 rewritten.tell(trial.number, trial.result, spec.values(trial.result), trial.elapsed)
+        for (number, repeat), result in repeats.items():
+            if number < len(trials):
+                rewritten.keep_repeat(number, repeat, result)
         path.replace(spec.journal)

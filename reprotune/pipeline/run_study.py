@@ -9,8 +9,9 @@ from reprotune.arithmetic import kernels
 from reprotune.artifacts import read_json
 from reprotune.data import stored
 from reprotune.params import Section
+from reprotune.pipeline import finalists
 from reprotune.pipeline.progress import StudyProgress, display
-from reprotune.results import best_so_far, read, write
+from reprotune.results import best_so_far, read, winners, write
 from reprotune.search import journal, study
 from reprotune.search.spec import StudySpec
 from reprotune.search.study import Trial
@@ -22,13 +23,14 @@ def run_study(spec: StudySpec, executor: Executor, anew: bool) -> None:
     """Run the study, or what its journal lacks of it. `anew`: train a finished one again, from its first trial."""
 
     def discard(opened: journal.Journal) -> bool:
-        return anew and study.finished(spec, opened)
+        trained = anew and study.finished(spec, opened)
+        return trained and finalists.finished(spec, study.told(spec, opened), opened)
 
     kernels.warn_if_untried()
     _tell_of_others(spec)
     # MLflow is imported and opened before the first ask, which has to wait for the workers' imports.
     with journal.opened(spec.journal, spec.directions, discard) as opened, _tracked(spec) as parent:
-        _follow(study.run(spec, opened, executor), opened, spec, parent)
+        _follow(spec, opened, executor, parent)
 
 
 def _tell_of_others(spec: StudySpec) -> None:
@@ -40,15 +42,16 @@ def _tell_of_others(spec: StudySpec) -> None:
                 print(f"{path}: {other}; it stays as it is, and a new study begins", flush=True)
 
 
-def _follow(running: Iterator[Trial], opened: journal.Journal, spec: StudySpec, parent: ParentRun) -> None:
+def _follow(spec: StudySpec, opened: journal.Journal, executor: Executor, parent: ParentRun) -> None:
     progress, trials = StudyProgress(spec), list[Trial]()
     with display() as show:
-        for trial in running:
+        for trial in study.run(spec, opened, executor):
             trials.append(trial)
             progress.show(trial, show)
             if not parent.failed:
                 with parent.surviving():
                     parent.log_trial(spec, opened.study, trial)
+        trials = finalists.train(spec, trials, opened, executor, show)
     metrics = (write.write_multi_objective if spec.cost else write.write_single_objective)(spec.folder, spec, trials)
     if not parent.failed:
         with parent.surviving():
@@ -63,7 +66,7 @@ def backfill(spec: StudySpec) -> int:
             _log_all(parent, spec, read.empty_study(spec), trials)
         return len(trials)
     with journal.opened(spec.journal, spec.directions, lambda _: False) as opened, _tracked(spec) as parent:
-        trials = study.told(spec, opened)
+        trials = finalists.with_repeats(spec, study.told(spec, opened), opened)
         _log_all(parent, spec, opened.study, trials)
         return len(trials)
 
@@ -77,6 +80,7 @@ def _log_all(parent: ParentRun, spec: StudySpec, optuna_study: Any, trials: list
 
 def _log_whole(parent: ParentRun, spec: StudySpec, trials: list[Trial], metrics: dict[str, Any]) -> None:
     parent.keep_only(len(trials))
+    parent.log_repeats({trial.number: winners.on_valid(trial) for trial in trials if trial.repeats})
     parent.log_series(best_so_far.series(spec, trials), trials)
     parent.log_metrics({name: value for name, value in metrics.items() if isinstance(value, int | float)})
     ends = {name: getattr(spec, name) for name in ("n_trials", "timeout", "max_epochs", "patience")}

@@ -51,7 +51,8 @@ def best_params() -> Config:
 
 
 def read_trials(folder: Path, spec: StudySpec) -> list[Trial]:
-    """The trials of `folder`'s trials.csv and learning_curves.csv: all but the times, which no result file holds.
+    """The trials of `folder`'s trials.csv, learning_curves.csv and finalists.csv: all but the times, which no result
+    file holds.
 
     Raises UserError if they are those of another study.
     """
@@ -60,15 +61,25 @@ def read_trials(folder: Path, spec: StudySpec) -> list[Trial]:
     curves: defaultdict[str, list[Epoch]] = defaultdict(list)
     for row in read_csv(folder / "learning_curves.csv"):
         curves[row["trial"]].append(Epoch(*(float(row[name]) for name in Epoch._fields)))
-    return [_trial(spec, row, tuple(curves[row["number"]])) for row in read_csv(folder / "trials.csv")]
+    repeats: defaultdict[str, list[Result]] = defaultdict(list)
+    for row in read_csv(folder / "finalists.csv"):
+        repeats[row["number"]].append(_repeat(row))
+    rows = read_csv(folder / "trials.csv")
+    return [_trial(spec, row, tuple(curves[row["number"]]), tuple(repeats[row["number"]])) for row in rows]
 
 
-def _trial(spec: StudySpec, row: Mapping[str, str], curve: tuple[Epoch, ...]) -> Trial:
+def _repeat(row: Mapping[str, str]) -> Result:
+    last = (float(row[name]) for name in ("train_loss", "valid_loss", "accuracy") if row["accuracy"])
+    return Result(_STATES[row["state"]], (Epoch(*last),) if row["accuracy"] else (), None, row["reason"])
+
+
+def _trial(spec: StudySpec, row: Mapping[str, str], curve: tuple[Epoch, ...], repeats: tuple[Result, ...]) -> Trial:
     cells = {name.removeprefix("params."): cell for name, cell in row.items() if name.startswith("params.")}
     config = parse(spec.space, cells)
     cost = Cost(*(int(row[name]) for name in Cost._fields)) if row["flops"] else None
     result = Result(_STATES[row["state"]], curve, cost, row["reason"])
-    return Trial(int(row["number"]), config, result, 0.0, _frozen(spec, int(row["number"]), config, result))
+    frozen = _frozen(spec, int(row["number"]), config, result)
+    return Trial(int(row["number"]), config, result, 0.0, frozen, repeats)
 
 
 _STATES: Mapping[str, State] = {"COMPLETE": "COMPLETE", "PRUNED": "PRUNED", "FAIL": "FAIL"}

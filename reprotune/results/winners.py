@@ -1,10 +1,12 @@
 """Which trials of a study win: the best one, the Pareto front and its named members."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from statistics import fmean
 from typing import Any, cast
 
 from reprotune.errors import UserError
+from reprotune.results import confidence, scores
 from reprotune.search import pareto
 from reprotune.search.spec import StudySpec
 from reprotune.search.study import Trial
@@ -26,35 +28,56 @@ def complete(trials: Sequence[Trial]) -> list[Trial]:
     return found
 
 
+def accuracies(trial: Trial) -> list[float]:
+    """Of a complete trial's trainings, the first and its repeats; one that failed has none right."""
+    trainings = (trial.result, *trial.repeats)
+    return [training.accuracy or 0.0 if training.state == "COMPLETE" else 0.0 for training in trainings]
+
+
 def accuracy(trial: Trial) -> float:
-    """Of a complete trial: by what it is judged."""
-    return cast("float", trial.result.accuracy)
+    """What a complete trial's accuracy is: the mean over its trainings."""
+    return fmean(accuracies(trial))
+
+
+def on_valid(trial: Trial) -> dict[str, Any]:
+    """Mean, sample standard deviation and number of its trainings, as metrics; of one there is no deviation."""
+    found = scores.of_seeds(accuracies(trial))
+    return {key if key == "n" else f"accuracy_{key}": value for key, value in found.items()}
 
 
 def best(trials: Sequence[Trial]) -> Trial:
-    """The most accurate; the first of equals."""
-    return max(complete(trials), key=lambda trial: (accuracy(trial), -trial.number))
+    """The most accurate; the first of equals. Of the finalists, where there are any."""
+    found = complete(trials)
+    contenders = [trial for trial in found if trial.repeats] or found
+    return max(contenders, key=lambda trial: (accuracy(trial), -trial.number))
 
 
 def feasible(spec: StudySpec, trials: Sequence[Trial]) -> list[Trial]:
     """The complete trials that are not below the floor."""
-    done = (trial for trial in trials if trial.result.state == "COMPLETE")
-    return [trial for trial in done if accuracy(trial) >= spec.floor]
+    return [trial for trial in trials if trial.result.state == "COMPLETE" and accuracy(trial) >= spec.floor]
 
 
 def pareto_front(spec: StudySpec, trials: Sequence[Trial]) -> list[Trial]:
     """The Pareto-optimal among the feasible trials by rising cost. If none is feasible, the least infeasible stand in:
     the most accurate.
+
+    Where finalists were trained again: of these by their means, and of the front that all had after one training,
+    whose cheap end may not be among them.
     """
-    finished = complete(trials)
-    nearest = accuracy(best(finished))
-    candidates = feasible(spec, finished) or [trial for trial in finished if accuracy(trial) == nearest]
-    return [candidates[i] for i in pareto.front([point(trial) for trial in candidates])]
+    found = complete(trials)
+    first = {trial.number for trial in _front(spec, found, point)}
+    return _front(spec, [trial for trial in found if trial.repeats or trial.number in first], standing)
+
+
+def _front(spec: StudySpec, trials: Sequence[Trial], at: Callable[[Trial], pareto.Point]) -> list[Trial]:
+    floor = min(spec.floor, max(at(trial)[1] for trial in trials))
+    allowed = [trial for trial in trials if at(trial)[1] >= floor]
+    return [allowed[i] for i in pareto.front([at(trial) for trial in allowed])]
 
 
 def best_configs(front: Sequence[Trial]) -> dict[str, Trial]:
     """The front's ends, its knee (pareto.knee says which that is), and the cheapest that lose little accuracy."""
-    knee = pareto.knee([point(trial) for trial in front])
+    knee = pareto.knee([standing(trial) for trial in front])
     named = {"most_accurate": front[-1], "knee": front[knee], "cheapest": front[0]}
     named |= {name: _cheapest_within(front, points) for name, points in _WITHIN.items()}
     return {name: named[name] for name in WINNERS}
@@ -66,8 +89,29 @@ def _cheapest_within(front: Sequence[Trial], lost: float) -> Trial:
 
 
 def point(trial: Trial) -> pareto.Point:
-    """(cost, accuracy) of a complete trial."""
-    return (cast("list[float]", trial.optuna.values)[0], accuracy(trial))
+    """(cost, accuracy) of a complete trial, as it was told."""
+    values = cast("list[float]", trial.optuna.values)
+    return (values[0], values[1])
+
+
+def standing(trial: Trial) -> pareto.Point:
+    """(cost, accuracy) of a complete trial, over all its trainings."""
+    return (point(trial)[0], accuracy(trial))
+
+
+def certainty(trials: Sequence[Trial], winner: Trial) -> dict[str, float]:
+    """What metrics.json says of the finalists and the winner among them; nothing where there are none."""
+    finalists = [trial for trial in trials if trial.repeats]
+    if not winner.repeats:
+        return {}
+    trainings, number = [accuracies(trial) for trial in finalists], [t.number for t in finalists].index(winner.number)
+    found = {
+        "finalists": len(finalists),
+        "winner_accuracy": accuracy(winner),
+        "winner_standard_error": confidence.standard_error(trainings),
+        "winner_probability": confidence.probability_of_best(trainings, number),
+    }
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def as_config(trial: Trial) -> dict[str, Any]:
@@ -76,6 +120,7 @@ def as_config(trial: Trial) -> dict[str, Any]:
     return {
         "number": trial.number,
         "accuracy": trial.result.accuracy,
+        **on_valid(trial),
         **trial.result.cost._asdict(),
         "params": dict(trial.config),
     }

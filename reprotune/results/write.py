@@ -6,14 +6,15 @@ from typing import Any
 
 from reprotune.artifacts import write_csv, write_json, write_yaml
 from reprotune.results.winners import (
-    accuracy,
     as_choices,
     as_config,
     best,
     best_configs,
+    certainty,
+    complete,
     feasible,
     pareto_front,
-    point,
+    standing,
 )
 from reprotune.search import pareto
 from reprotune.search.space import names
@@ -22,6 +23,8 @@ from reprotune.search.stopping import ended_by
 from reprotune.search.study import Trial
 
 CURVE = ("trial", "epoch", "train_loss", "valid_loss", "valid_accuracy")
+REPEAT = ("number", "repeat", "state", "accuracy", "train_loss", "valid_loss", "reason")
+POINT = ("number", "accuracy", "accuracy_mean", "accuracy_std", "n", "flops", "macs", "parameters")
 TRIAL = ("number", "state", "accuracy", "flops", "macs", "parameters", "epochs")
 
 
@@ -30,6 +33,7 @@ def write_trials(folder: Path, spec: StudySpec, trials: Sequence[Trial]) -> None
     header = [*TRIAL, *(f"params.{name}" for name in columns), "reason"]
     write_csv(folder / "trials.csv", header, (_row(trial, columns) for trial in trials))
     write_csv(folder / "learning_curves.csv", CURVE, (row for trial in trials for row in _curve(trial)))
+    write_csv(folder / "finalists.csv", REPEAT, (row for trial in trials for row in _repeats(trial)))
     made_by = {"identity": spec.identity, "declared": spec.declared, "dataset": spec.dataset.digest}
     write_json(folder / "study.json", made_by | ({"limits": spec.limits} if spec.limits else {}) | spec.environment)
 
@@ -45,12 +49,18 @@ def _curve(trial: Trial) -> Iterator[tuple[Any, ...]]:
     return ((trial.number, epoch, *point) for epoch, point in enumerate(trial.result.curve, start=1))
 
 
+def _repeats(trial: Trial) -> Iterator[tuple[Any, ...]]:
+    for repeat, result in enumerate(trial.repeats):
+        train_loss, valid_loss, accuracy = result.curve[-1] if result.curve else (None, None, None)
+        yield (trial.number, repeat, result.state, accuracy, train_loss, valid_loss, result.reason)
+
+
 def write_single_objective(folder: Path, spec: StudySpec, trials: Sequence[Trial]) -> dict[str, Any]:
     """Write the files; return the content of metrics.json."""
-    winner = as_config(best(trials))
+    winner = best(trials)
     write_trials(folder, spec, trials)
-    write_yaml(folder / "best_config.yaml", winner)
-    metrics = {"best_accuracy": winner["accuracy"], **_counts(spec, trials)}
+    write_yaml(folder / "best_config.yaml", as_config(winner))
+    metrics = {"best_accuracy": _best_accuracy(trials), **certainty(trials, winner), **_counts(spec, trials)}
     write_json(folder / "metrics.json", metrics)
     return metrics
 
@@ -60,16 +70,17 @@ def write_multi_objective(folder: Path, spec: StudySpec, trials: Sequence[Trial]
     front = pareto_front(spec, trials)
     columns = names(spec.space)
     write_trials(folder, spec, trials)
-    header = ["number", "accuracy", "flops", "macs", "parameters", *(f"params.{name}" for name in columns)]
+    header = [*POINT, *(f"params.{name}" for name in columns)]
     rows = [as_config(trial) for trial in front]
-    cells = ([*(row[key] for key in header[:5]), *(row["params"].get(name) for name in columns)] for row in rows)
+    cells = ([*(row.get(key) for key in POINT), *(row["params"].get(name) for name in columns)] for row in rows)
     write_csv(folder / "pareto_front.csv", header, cells)
     winners = best_configs(front)
     write_yaml(folder / "best_configs.yaml", as_choices(winners))
     reference = spec.reference_point
-    volume = pareto.hypervolume([point(trial) for trial in front], reference)
+    volume = pareto.hypervolume([standing(trial) for trial in front], reference)
     metrics = {
-        "best_accuracy": accuracy(winners["most_accurate"]),
+        "best_accuracy": _best_accuracy(trials),
+        **certainty(trials, winners["most_accurate"]),
         "hypervolume": volume,
         "hypervolume_reference": {spec.objectives[0]: reference[0], "accuracy": reference[1]},
         "feasible": len(feasible(spec, trials)),  # 0: the front and its winners only stand in
@@ -78,6 +89,11 @@ def write_multi_objective(folder: Path, spec: StudySpec, trials: Sequence[Trial]
     }
     write_json(folder / "metrics.json", metrics)
     return metrics
+
+
+def _best_accuracy(trials: Sequence[Trial]) -> float:
+    """Of any trial's one training, as the search went on."""
+    return max(trial.result.accuracy or 0.0 for trial in complete(trials))
 
 
 def _counts(spec: StudySpec, trials: Sequence[Trial]) -> dict[str, Any]:

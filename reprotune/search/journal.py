@@ -20,6 +20,7 @@ from reprotune.search.trial import Result
 Direction = Literal["minimize", "maximize"]
 
 _RESULT = TypeAdapter(Result)
+_REPEAT = "repeat "
 _WAIT = 15  # seconds, for a process that is about to end because its DVC was killed
 
 
@@ -66,6 +67,17 @@ class Journal:
         told = {"elapsed": elapsed, "result": _RESULT.dump_python(result, mode="json")}
         self._storage.set_trial_user_attr(trial_id, "told", told)
         self._storage.set_trial_state_values(trial_id, TrialState[result.state], values)
+
+    def keep_repeat(self, number: int, repeat: int, result: Result) -> None:
+        """Record a further training of a told trial. Optuna adds nothing to such a one, so it is noted of the study."""
+        self.study.set_user_attr(f"{_REPEAT}{number} {repeat}", _RESULT.dump_python(result, mode="json"))
+
+    @property
+    def repeats(self) -> dict[tuple[int, int], Result]:
+        """(number of a trial, of its repeat from 0) → that training's result."""
+        attrs = self._storage.get_study_user_attrs(self.study._study_id)
+        found = ((name.removeprefix(_REPEAT).split(), attrs[name]) for name in attrs if name.startswith(_REPEAT))
+        return {(int(number), int(repeat)): _RESULT.validate_python(result) for (number, repeat), result in found}
 
     def end(self, told: int) -> None:
         """Record that the study ended with so many trials, the most that it ever did: a shorter one forgets none."""
@@ -123,6 +135,7 @@ def _read(path: Path, directions: Sequence[Direction]) -> Journal:
             Journal.result(trial)
             if trial.user_attrs["number"] != number:
                 raise ValueError(f"trial {number} is missing")
+        _ = journal.repeats
     except (AssertionError, KeyError, TypeError, ValueError) as error:  # whatever Optuna or pydantic make of it
         cause = one_line(f"{type(error).__name__} {error}")
         advice = "move it away, and its trials are trained again"

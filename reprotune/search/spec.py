@@ -13,7 +13,7 @@ from reprotune.arithmetic import kernels
 from reprotune.artifacts import digest, file_digest
 from reprotune.data.stored import StoredDataset
 from reprotune.errors import PARAMS, ParamsError, UserError
-from reprotune.params import Device, MultiObjective, Params, StudyParams
+from reprotune.params import Device, Finalists, MultiObjective, Params, StudyParams
 from reprotune.search import pruners
 from reprotune.search.journal import Direction
 from reprotune.search.pareto import Point
@@ -58,6 +58,7 @@ class StudySpec:
     timeout: float | None  # seconds
     max_epochs: int | None
     patience: int | None  # trials that may bring nothing (stopping.Stopping)
+    finalists: Finalists  # the best trials, trained again after the last
     trial_timeout: float | None  # seconds; a trial that takes longer fails
 
     @property
@@ -187,6 +188,7 @@ def from_params(params: Params, name: str, dataset: StoredDataset) -> StudySpec:
         timeout=section.timeout,
         max_epochs=section.max_epochs,
         patience=section.patience,
+        finalists=section.finalists,
         trial_timeout=params.execution.trial_timeout,
     )
 
@@ -264,11 +266,11 @@ def check_params(params: Params) -> None:
         own_configs(params, name)
 
 
-def seeds(seed: int, name: str, number: int, attempt: int = 0) -> tuple[int, int]:
+def seeds(seed: int, name: str, number: int, again: int | None = None) -> tuple[int, int]:
     """(of the sampler, of the training) for one trial: independent streams for every seed, study and number.
 
-    attempt: to propose it; a trial is trained with the seed of the first.
+    again: the attempt to propose it after the first, from 1; or the repeat of its training, from 0.
     """
-    stream = np.random.SeedSequence([seed, number, *name.encode()], spawn_key=(attempt,) if attempt else ())
+    stream = np.random.SeedSequence([seed, number, *name.encode()], spawn_key=() if again is None else (again,))
     sampler, training = stream.generate_state(2)
     return int(sampler), int(training)

@@ -30,13 +30,17 @@ BY_SAMPLER = 10  # the first of them; the rest is random, as CMA-ES would not le
 
 @dataclass(frozen=True)
 class Trial:
-    """A told trial. `optuna`: as the journal keeps it, with its params, distributions, values and dates."""
+    """A told trial. `optuna`: as the journal keeps it, with its params, distributions, values and dates.
+
+    `repeats`: of a finalist, its further trainings; a curve is its last point alone.
+    """
 
     number: int
     config: Config
     result: Result
     elapsed: float  # seconds that the study had taken when it was told, over all its resumes
     optuna: FrozenTrial
+    repeats: tuple[Result, ...] = ()
 
 
 def run(spec: StudySpec, journal: Journal, executor: Executor) -> Iterator[Trial]:
@@ -101,6 +105,12 @@ def task(spec: StudySpec, number: int, config: Config, history: History) -> Task
     )
 
 
+def repeat_task(spec: StudySpec, number: int, config: Config, repeat: int) -> Task:
+    """Trial `number` once more, with seeds of its own, and to its end."""
+    unpruned = task(replace(spec, pruner="none", pruner_settings={}), number, config, History())
+    return replace(unpruned, seed=seeds(spec.seed, spec.name, number, repeat)[1])
+
+
 def past_trial(spec: StudySpec, result: Result) -> PastTrial:
     cost = result.value(spec.cost) if spec.cost else None
     return PastTrial(result.state, tuple(point.valid_accuracy for point in result.curve), cost, result.attrs)
@@ -146,7 +156,7 @@ class _Window:
             self._study.enqueue_trial(dict(self._spec.first[number]))
         for attempt in range(ATTEMPTS):
             sampler = SAMPLERS[self._spec.sampler if attempt < BY_SAMPLER else "random"]
-            self._study.sampler = sampler(seeds(self._spec.seed, self._spec.name, number, attempt)[0])
+            self._study.sampler = sampler(seeds(self._spec.seed, self._spec.name, number, attempt or None)[0])
             trial = self._asked_again(number) if attempt else self._study.ask()
             suggest(trial, self._spec.space)
             if not self._spec.too_large(trial.params):
@@ -168,7 +178,7 @@ class _Window:
     def tell(self, number: int) -> Trial | None:
         """Await trial `number`, record its result, and let the next asks see it. None if the timeout came before it."""
         if future := self._futures.pop(number, None):
-            if not (result := self._await(future)):
+            if not (result := awaited(future, self._spec.trial_timeout)):
                 return None
             self._journal.tell(number, result, self._spec.values(result), time.monotonic() - self._started)
         trial = self._journal.trial(number)
@@ -177,15 +187,6 @@ class _Window:
         self._tell_sampler(number, told)
         self._history.append(past_trial(self._spec, told))
         return _told(trial, told)
-
-    def _await(self, future: Future[Result | None]) -> Result | None:
-        try:
-            return future.result(self._spec.trial_timeout)
-        except TimeoutError:
-            reason = f"TimeoutError: took longer than execution.trial_timeout = {self._spec.trial_timeout} s"
-        except BrokenExecutor as error:  # the machine let it down whenever it ran
-            reason = f"{type(error).__name__}: {error}"
-        return Result("FAIL", (), None, reason, by_machine=True)
 
     def _tell_sampler(self, number: int, result: Result) -> None:
         trial_id = self._trial_id(number)
@@ -199,6 +200,17 @@ class _Window:
             self._storage.get_trial(trial_id).set_constraint(name, violation)
         values = self._spec.values(seen) if seen.state == "COMPLETE" else None
         self._study.tell(number, values, TrialState[seen.state])
+
+
+def awaited(future: Future[Result] | Future[Result | None], trial_timeout: float | None) -> Result | None:
+    """What a worker gave back, or the FAIL that the machine made of it; None if it came too late to begin."""
+    try:
+        return future.result(trial_timeout)
+    except TimeoutError:
+        reason = f"TimeoutError: took longer than execution.trial_timeout = {trial_timeout} s"
+    except BrokenExecutor as error:  # the machine let it down whenever it ran
+        reason = f"{type(error).__name__}: {error}"
+    return Result("FAIL", (), None, reason, by_machine=True)
 
 
 def as_asked(trial: FrozenTrial) -> FrozenTrial:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from reprotune.results.scores import on_valid
 from reprotune.results.winners import as_config, best, feasible, pareto_front
 from reprotune.search.spec import StudySpec
 from reprotune.search.study import Trial
@@ -21,7 +22,7 @@ def of_study(spec: StudySpec, trials: Sequence[Trial]) -> str:
 
 def _best(trials: Sequence[Trial]) -> Iterator[str]:
     winner = best(trials)
-    yield f"Best: trial {winner.number}, validation accuracy {winner.result.accuracy:.4f}.\n"
+    yield f"Best: trial {winner.number}, validation accuracy {on_valid(as_config(winner))}.\n"
     yield from (f"- {name}: {value}" for name, value in winner.config.items())
 
 
@@ -32,4 +33,4 @@ def _front(spec: StudySpec, trials: Sequence[Trial]) -> Iterator[str]:
     yield f"The Pareto front: no trial has both fewer {cost} and more accuracy than one of these.\n"
     yield f"| trial | {cost} | validation accuracy |\n|---|---|---|"
     for row in map(as_config, pareto_front(spec, trials)):
-        yield f"| {row['number']} | {row[cost]:,} | {row['accuracy']:.4f} |"
+        yield f"| {row['number']} | {row[cost]:,} | {on_valid(row)} |"

@@ -84,6 +84,11 @@ class ParentRun:
                 mlflow.log_params(dict(config))
                 mlflow.log_metrics(dict(metrics))
 
+    def log_repeats(self, found: Mapping[int, Mapping[str, float]]) -> None:
+        """Trial number → what its repeats say of it, as metrics of its run."""
+        for number, metrics in found.items():
+            self._log_new(self._nested[number], metrics)
+
     def keep_only(self, trials: int) -> None:
         """Drop the runs of trials beyond the study's number of trials, which may have been lowered."""
         for number in [number for number in self._nested if number >= trials]:
@@ -97,11 +102,15 @@ class ParentRun:
             store.log_points(self._client, self.id, [(name, value, step, timestamp) for step, (value, timestamp) in at])
 
     def log_metrics(self, metrics: Mapping[str, float]) -> None:
-        """Final values. One that is already there is not logged again."""
-        known = self._client.get_run(self.id).data.metrics
+        """Final values."""
+        self._log_new(self.id, metrics)
+
+    def _log_new(self, run_id: str, metrics: Mapping[str, float]) -> None:
+        """One that is already there is not logged again."""
+        known = self._client.get_run(run_id).data.metrics
         now = int(time.time() * 1000)
         new = [(name, value, 0, now) for name, value in metrics.items() if known.get(name) != value]
-        store.log_points(self._client, self.id, new)
+        store.log_points(self._client, run_id, new)
 
     def log_tags(self, tags: Mapping[str, Any]) -> None:
         for key, value in tags.items():

@@ -61,6 +61,10 @@ def test_a_search_that_lost_says_why(dataset: StoredDataset) -> None:
     assert "one accuracy on 1,000 images, and the highest of many is a lucky one. Take a larger data.dataset." in str(
         gain(dataset, 0.8, **wide)[0]
     )
+    none: dict[str, Any] = {"single_objective__finalists": {"count": 0, "repeats": 2}}
+    assert "Have the best trained again: single_objective.finalists: {count: 5, repeats: 2}." in str(
+        gain(dataset, 0.8, **wide, **none)[0]
+    )
 
 
 def test_many_trials_within_the_noise_of_the_best(dataset: StoredDataset) -> None:

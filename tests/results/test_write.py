@@ -104,7 +104,7 @@ def test_the_bytes_do_not_depend_on_workers(
         for folder, these in ((a, trials), (b, again)):
             (write.write_multi_objective if declared.cost else write.write_single_objective)(folder, declared, these)
         files = sorted(path.name for path in a.iterdir())
-        assert len(files) == (6 if declared.cost else 5)
+        assert len(files) == (7 if declared.cost else 6)
         for name in files:
             assert (a / name).read_bytes() == (b / name).read_bytes()
 

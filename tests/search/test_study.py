@@ -16,6 +16,7 @@ from tasks import failing, hangs_once, killed_if_wide, lacks_memory_if_wide
 from reprotune.arithmetic import kernels
 from reprotune.data.stored import StoredDataset
 from reprotune.errors import UserError
+from reprotune.params import Finalists
 from reprotune.search import journal, study
 from reprotune.search import spec as specs
 from reprotune.search.history import History
@@ -312,6 +313,7 @@ def test_identity(dataset: StoredDataset, monkeypatch: pytest.MonkeyPatch) -> No
     base = spec(dataset)
     longer = [replace(base, n_trials=1), replace(base, timeout=9.0)]
     longer += [replace(base, max_epochs=1), replace(base, patience=1)]
+    longer += [replace(base, finalists=Finalists(count=9, repeats=9))]
     others = [replace(base, seed=1), replace(base, window=2), replace(base, sampler="gp"), replace(base, first=({},))]
     others += [replace(base, pruner_settings={"n_warmup_steps": 1}), replace(base, pruner="none")]
     others += [replace(base, space={**base.space, "lr": 0.1}), replace(base, objectives=("flops", "accuracy"))]
