@@ -94,8 +94,9 @@ def test_a_default_that_fails_is_no_floor_and_is_tried_again(
 
 
 def test_nothing_feasible_is_said_wherever_the_winners_are(
-    dataset: StoredDataset, repository: Path, capsys: pytest.CaptureFixture[str]
+    dataset: StoredDataset, repository: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "200")  # so that no cell of the summary is wrapped
     params = make_params(evaluate__seeds=1, training__epochs=2, multi_objective__min_accuracy=0.999)
     run_study(specs.from_params(params, "single_objective", dataset), InlineExecutor(), anew=False)
     run_study(read.read_studies(params, dataset)[1], InlineExecutor(), anew=False)
