@@ -58,9 +58,11 @@ def trained(
         path = KEPT / f"{digest([dict(config), seed, dataset.digest, code])[:24]}.safetensors"
         models[name].append(path)
         trainings.setdefault(path, (f"{name}, seed {repeat + 1}", config, seed))
+    # The longest first, so that no worker is left with one at the end.
+    longest = sorted(trainings.items(), key=lambda training: -_work(training[1][1], dataset))
     futures = {
         path: executor.submit(_trained, config, seed, dataset.folder, dataset.digest, device)
-        for path, (_, config, seed) in trainings.items()
+        for path, (_, config, seed) in longest
         if anew or not path.exists()
     }
     epochs, done = sum(config["epochs"] for _, config, _ in trainings.values()), 0
@@ -72,6 +74,10 @@ def trained(
             line = f"{training}: test accuracy {saved_model.test_accuracy(path):.4f}"
             show(done / epochs, f"{done}/{epochs} epochs, {line}", line)
     return models
+
+
+def _work(config: Config, dataset: StoredDataset) -> int:
+    return int(config["epochs"]) * measure(meta_model(config, dataset.inputs), dataset.shape).flops
 
 
 def _keep(path: Path, training: str, future: Future[bytes]) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import Executor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from reprotune.arithmetic import kernels
@@ -26,9 +26,11 @@ def run_study(spec: StudySpec, executor: Executor, anew: bool) -> None:
 
     kernels.warn_if_untried()
     _tell_of_others(spec)
-    # MLflow is imported and opened before the first ask, which has to wait for the workers' imports.
-    with journal.opened(spec.journal, spec.directions, discard) as opened, _tracked(spec) as parent:
-        _follow(study.run(spec, opened, executor), opened, spec, parent)
+    with journal.opened(spec.journal, spec.directions, discard) as opened, ExitStack() as until_the_end:
+        parents: list[ParentRun] = []
+        # MLflow is imported and opened while the first trials are trained.
+        begin = lambda: parents.append(until_the_end.enter_context(_tracked(spec)))  # noqa: E731
+        _follow(study.run(spec, opened, executor, meanwhile=begin), opened, spec, parents)
 
 
 def _tell_of_others(spec: StudySpec) -> None:
@@ -40,15 +42,16 @@ def _tell_of_others(spec: StudySpec) -> None:
                 print(f"{path}: {other}; it stays as it is, and a new study begins", flush=True)
 
 
-def _follow(running: Iterator[Trial], opened: journal.Journal, spec: StudySpec, parent: ParentRun) -> None:
+def _follow(running: Iterator[Trial], opened: journal.Journal, spec: StudySpec, parents: list[ParentRun]) -> None:
     progress, trials = StudyProgress(spec), list[Trial]()
     with display() as show:
         for trial in running:
             trials.append(trial)
             progress.show(trial, show)
-            if not parent.failed:
-                with parent.surviving():
-                    parent.log_trial(spec, opened.study, trial)
+            if not parents[0].failed:
+                with parents[0].surviving():
+                    parents[0].log_trial(spec, opened.study, trial)
+    (parent,) = parents
     metrics = (write.write_multi_objective if spec.cost else write.write_single_objective)(spec.folder, spec, trials)
     if not parent.failed:
         with parent.surviving():
