@@ -62,9 +62,10 @@ def trained(
             trainings.setdefault(path, (f"{name}, seed {repeat + 1}", config, seed))
             work[path] = config["epochs"] * flops
     # The longest first, so that at the end no worker is left alone with one.
+    trainings = {path: trainings[path] for path in sorted(trainings, key=work.__getitem__, reverse=True)}
     futures = {
         path: executor.submit(_trained, config, seed, dataset.folder, dataset.digest, device)
-        for path, (_, config, seed) in sorted(trainings.items(), key=lambda training: -work[training[0]])
+        for path, (_, config, seed) in trainings.items()
         if anew or not path.exists()
     }
     epochs, done = sum(config["epochs"] for _, config, _ in trainings.values()), 0
