@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 ROOMS: tuple[dict[str, str], ...] = (
     {"ground": "filelock psutil pydantic pydantic_core ruamel"},
     {"arithmetic": "numpy scipy torch"},
-    {"data": "PIL mlxtend numpy pydantic sklearn torch torchvision"},
+    {"data": "PIL mlxtend numpy pydantic torch torchvision"},
     {
         "training": "annotated_types pydantic safetensors thop torch",
         "execution": "dask distributed joblib tlz",

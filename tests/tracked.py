@@ -26,7 +26,7 @@ def track(declared: StudySpec, folder: Path, kill_after: int | None = None) -> l
     ):
         for trial in study.run(declared, opened, InlineExecutor()):
             if trial.number == kill_after:
-                patch.setattr(store, "log_points", fail)
+                patch.setattr(store, "log", fail)
             parent.log_trial(declared, opened.study, trial)
             trials.append(trial)
         parent.keep_only(len(trials))

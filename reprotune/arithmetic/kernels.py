@@ -39,6 +39,7 @@ def digest() -> str:
     import torch
     from torch.nn import functional as F
 
+    from reprotune.arithmetic import optimizers
     from reprotune.arithmetic.layers import product
 
     generator = torch.Generator().manual_seed(0)
@@ -49,8 +50,8 @@ def digest() -> str:
     logits = product(product((images + maps).flatten(1), weights[2]).relu(), weights[3])
     scores = logits.log_softmax(1)
     torch.autograd.backward((scores * scores).mean())
-    torch.optim.Adam(weights, lr=0.1, fused=True).step()
-    torch.optim.SGD(weights, lr=0.1, momentum=0.9, fused=True).step()
+    optimizers.Adam(weights, lr=0.1, fused=True).step()
+    optimizers.SGD(weights, lr=0.1, momentum=0.9, fused=True).step()
     tensors = (logits, *(weight.grad for weight in weights), *weights)
     arrays = [tensor.detach().numpy() for tensor in tensors if tensor is not None]
     matrix = arrays[0].astype(np.float64)

@@ -7,10 +7,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from reprotune.arithmetic.optimizers import Eager
+
 _ALPHA, _EPS = 0.99, 1e-8  # torch's own defaults
 
 
-class RMSprop(torch.optim.Optimizer):
+class RMSprop(Eager):
     """As torch.optim.RMSprop, with NumPy's square root on a CPU.
 
     v ← α v + (1 − α) g²; the step is g / (√v + ε), or its running sum b ← momentum · b + g / (√v + ε); w ← w − lr · it.

@@ -10,12 +10,35 @@ from reprotune.errors import ParamsError, UserError, named
 
 
 def hold_out(part: Part, count: int, seed: int) -> tuple[Part, Part]:
-    """(the rest, `count` of them), each shuffled, the classes in the same proportions."""
-    from sklearn.model_selection import train_test_split
+    """(the rest, `count` of them), each shuffled, the classes in the same proportions.
 
-    index = np.arange(len(part.rows))
-    rest, held_out = train_test_split(index, test_size=count, stratify=part.labels, random_state=seed)
-    return part.take(rest), part.take(held_out)
+    The rows of scikit-learn's train_test_split, whose import takes longer than all else that `download` does.
+    """
+    rng = np.random.RandomState(seed)
+    _, label, of_classes = np.unique(part.labels, return_inverse=True, return_counts=True)
+    kept = _shares(of_classes, len(label) - count, rng)
+    taken = _shares(of_classes - kept, count, rng)
+    rows = np.split(np.argsort(label, kind="stable"), of_classes.cumsum()[:-1])
+    shuffled = [rng.permutation(of_class) for of_class in rows]
+    rest = np.concatenate([found[:end] for found, end in zip(shuffled, kept, strict=True)])
+    ends = zip(shuffled, kept, kept + taken, strict=True)
+    held_out = np.concatenate([found[begin:end] for found, begin, end in ends])
+    return part.take(rng.permutation(rest)), part.take(rng.permutation(held_out))
+
+
+def _shares(of_classes: np.ndarray, count: int, rng: np.random.RandomState) -> np.ndarray:
+    """How many of each class make `count` in all: the nearest whole numbers, ties by chance. int64, (classes,)."""
+    exact = of_classes / of_classes.sum() * count
+    shares = np.floor(exact)
+    remainders = exact - shares
+    left = int(count - shares.sum())
+    for remainder in np.unique(remainders)[::-1]:
+        if left:
+            tied = np.flatnonzero(remainders == remainder)
+            raised = rng.choice(tied, size=min(len(tied), left), replace=False)
+            shares[raised] += 1
+            left -= len(raised)
+    return shares.astype(np.int64)
 
 
 def stratified_part(part: Part, count: int | None, seed: int, key: str) -> Part:

@@ -98,8 +98,7 @@ def started(execution: Execution, workers: int) -> Iterator[Pool]:
     context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
     if "forkserver" in methods:
         _place_sockets()
-        # torch's optimizers import the latter.
-        context.set_forkserver_preload(["reprotune.search.trial", "torch._dynamo"])
+        context.set_forkserver_preload(["reprotune.search.trial"])
         multiprocessing.forkserver.ensure_running()  # imports while the coordinator does; the first task waits
     with _pool(lambda: ProcessPoolExecutor(workers, context, _begin)) as pool:
         yield pool

@@ -3,7 +3,6 @@
 from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -53,12 +52,18 @@ def trained(
     code = [made_by(device), *(file_digest(Path(file)) for file in (__file__, saved_model.__file__))]
     models: dict[str, list[Path]] = {name: [] for name in configs}
     trainings: dict[Path, tuple[str, Config, int]] = {}
-    for (name, config), repeat in product(configs.items(), range(params.evaluate.seeds)):
-        seed = seeds(params.seed, "evaluate", repeat)[1]
-        # Its name is the digest of all that decides the model.
-        path = KEPT / f"{digest([dict(config), seed, dataset.digest, code])[:24]}.safetensors"
-        models[name].append(path)
-        trainings.setdefault(path, (f"{name}, seed {repeat + 1}", config, seed))
+    work: dict[Path, int] = {}
+    for name, config in configs.items():
+        flops = measure(meta_model(config, dataset.inputs), dataset.shape).flops
+        for repeat in range(params.evaluate.seeds):
+            seed = seeds(params.seed, "evaluate", repeat)[1]
+            # Its name is the digest of all that decides the model.
+            path = KEPT / f"{digest([dict(config), seed, dataset.digest, code])[:24]}.safetensors"
+            models[name].append(path)
+            trainings.setdefault(path, (f"{name}, seed {repeat + 1}", config, seed))
+            work[path] = config["epochs"] * flops
+    # The longest first, so that at the end no worker is left alone with one.
+    trainings = {path: trainings[path] for path in sorted(trainings, key=work.__getitem__, reverse=True)}
     futures = {
         path: executor.submit(_trained, config, seed, dataset.folder, dataset.digest, device)
         for path, (_, config, seed) in trainings.items()

@@ -1,8 +1,9 @@
 """A study from start to end: its trials run, shown, tracked and written to its result files."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from concurrent.futures import Executor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack
+from functools import cache, partial
 from typing import Any
 
 from reprotune.arithmetic import kernels
@@ -28,8 +29,8 @@ def run_study(spec: StudySpec, executor: Executor, anew: bool) -> None:
 
     kernels.warn_if_untried()
     _tell_of_others(spec)
-    # MLflow is imported and opened before the first ask, which has to wait for the workers' imports.
-    with journal.opened(spec.journal, spec.directions, discard) as opened, _tracked(spec) as parent:
+    with journal.opened(spec.journal, spec.directions, discard) as opened, ExitStack() as until_the_end:
+        parent = cache(partial(until_the_end.enter_context, _tracked(spec)))
         _follow(spec, opened, executor, parent)
 
 
@@ -42,16 +43,18 @@ def _tell_of_others(spec: StudySpec) -> None:
                 print(f"{path}: {other}; it stays as it is, and a new study begins", flush=True)
 
 
-def _follow(spec: StudySpec, opened: journal.Journal, executor: Executor, parent: ParentRun) -> None:
+def _follow(spec: StudySpec, opened: journal.Journal, executor: Executor, begun: Callable[[], ParentRun]) -> None:
     progress, trials = StudyProgress(spec), list[Trial]()
     with display() as show:
-        for trial in study.run(spec, opened, executor):
+        # MLflow is imported and opened while the first trials are trained.
+        for trial in study.run(spec, opened, executor, meanwhile=begun):
             trials.append(trial)
             progress.show(trial, show)
-            if not parent.failed:
-                with parent.surviving():
-                    parent.log_trial(spec, opened.study, trial)
+            if not begun().failed:
+                with begun().surviving():
+                    begun().log_trial(spec, opened.study, trial)
         trials = finalists.train(spec, trials, opened, executor, show)
+    parent = begun()
     metrics = (write.write_multi_objective if spec.cost else write.write_single_objective)(spec.folder, spec, trials)
     if not parent.failed:
         with parent.surviving():
@@ -90,11 +93,9 @@ def _log_whole(parent: ParentRun, spec: StudySpec, trials: list[Trial], metrics:
     parent.log_files((spec.dataset.folder / name, "dataset") for name in (stored.DESCRIPTION, stored.CLASS_BALANCE))
 
 
-@contextmanager
-def _tracked(spec: StudySpec, identity: str = "") -> Iterator[ParentRun]:
+def _tracked(spec: StudySpec, identity: str = "") -> AbstractContextManager[ParentRun]:
     """The study's parent run. identity: of results that were made in another environment."""
-    with parent_run(spec.name, identity or spec.identity, _determining(spec)) as parent:
-        yield parent
+    return parent_run(spec.name, identity or spec.identity, _determining(spec))
 
 
 def _determining(spec: StudySpec) -> dict[str, Any]:

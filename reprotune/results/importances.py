@@ -1,6 +1,7 @@
 """How much each hyperparameter decides an objective, by PED-ANOVA (Watanabe et al. 2023, arXiv 2304.10255)."""
 
 import math
+import sys
 import warnings
 from collections.abc import Sequence
 
@@ -16,8 +17,6 @@ def importances(trials: Sequence[Trial], objective: Objective) -> dict[str, floa
 
     It is important if the best tenth of the trials have other values of it than the rest.
     """
-    from optuna.importance import get_param_importances  # loads scikit-learn: 2 s, which no trial has to wait for
-
     study = optuna.create_study(direction=DIRECTIONS[objective])
     for trial in trials:
         if trial.result.state == "COMPLETE":
@@ -27,6 +26,18 @@ def importances(trials: Sequence[Trial], objective: Objective) -> dict[str, floa
     searched = {name for trial in study.trials for name, values in trial.distributions.items() if not values.single()}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that there are few trials, and that `normalize` is new
-        found = get_param_importances(study, params=sorted(searched), normalize=False)
+        found = _evaluated(study, sorted(searched))
     whole = math.fsum(found.values())  # Python's own sum has other last bits from 3.12 on
     return {name: value / whole if whole else 1 / len(found) for name, value in found.items()}
+
+
+def _evaluated(study: optuna.Study, params: list[str]) -> dict[str, float]:
+    """Without scikit-learn, which Optuna imports for another evaluator where it is: that takes over a second."""
+    known = "sklearn" in sys.modules
+    sys.modules.setdefault("sklearn", None)  # type: ignore[arg-type]  # Python's way to say that a module is missing
+    try:
+        from optuna.importance import get_param_importances
+    finally:
+        if not known:
+            del sys.modules["sklearn"]
+    return get_param_importances(study, params=params, normalize=False)

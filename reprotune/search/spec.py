@@ -29,7 +29,7 @@ DIRECTIONS: Mapping[Objective, Direction] = {"accuracy": "maximize", "flops": "m
 
 # The files whose change makes another study.
 _DECISIVE = (
-    *(f"arithmetic/{name}.py" for name in ("dropout", "floating_point", "layers", "rmsprop")),
+    *(f"arithmetic/{name}.py" for name in ("dropout", "floating_point", "layers", "optimizers", "rmsprop")),
     *(f"training/{name}.py" for name in ("augmentation", "batches", "cost", "fit", "hyperparameters", "models")),
     "training/optimizers.py",
     *(f"search/{name}.py" for name in ("history", "pruners", "samplers", "space", "spec", "study", "trial")),

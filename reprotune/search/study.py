@@ -6,7 +6,7 @@ always run from its first trial: what its journal already holds is replayed, and
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future
 from dataclasses import dataclass, replace
 from functools import partial
@@ -43,10 +43,13 @@ class Trial:
     repeats: tuple[Result, ...] = ()
 
 
-def run(spec: StudySpec, journal: Journal, executor: Executor) -> Iterator[Trial]:
+def run(
+    spec: StudySpec, journal: Journal, executor: Executor, meanwhile: Callable[[], object] = lambda: None
+) -> Iterator[Trial]:
     """Run the study, or what the journal lacks of it; the trials as they are told, in the order of their numbers.
 
     What was asked and lies beyond the study's end is left in the journal, asked or told, for a longer one.
+    meanwhile: called once the first window is asked, and before any of it is told.
     """
     known = told(spec, journal)
     most = len(known) if ended_by(spec, (trial.result for trial in known)) else spec.n_trials
@@ -54,6 +57,7 @@ def run(spec: StudySpec, journal: Journal, executor: Executor) -> Iterator[Trial
     asked = 0
     while asked < min(spec.window, most) and window.ask(asked):
         asked += 1
+    meanwhile()
     number, more = 0, asked == spec.window
     while number < asked and (trial := window.tell(number)):
         ended = stopping.tell(trial.result)

@@ -99,7 +99,7 @@ class ParentRun:
         times = [milliseconds(trial) for trial in trials]
         for name, values in series.items():
             at = enumerate(zip(values, times, strict=True))
-            store.log_points(self._client, self.id, [(name, value, step, timestamp) for step, (value, timestamp) in at])
+            store.log(self._client, self.id, [(name, value, step, timestamp) for step, (value, timestamp) in at])
 
     def log_metrics(self, metrics: Mapping[str, float]) -> None:
         """Final values."""
@@ -110,7 +110,7 @@ class ParentRun:
         known = self._client.get_run(run_id).data.metrics
         now = int(time.time() * 1000)
         new = [(name, value, 0, now) for name, value in metrics.items() if known.get(name) != value]
-        store.log_points(self._client, run_id, new)
+        store.log(self._client, run_id, new)
 
     def log_tags(self, tags: Mapping[str, Any]) -> None:
         for key, value in tags.items():
@@ -151,7 +151,6 @@ def parent_run(experiment: str, identity: str, params: Mapping[str, Any]) -> Ite
 
 def _begun(experiment: str, identity: str, params: Mapping[str, Any]) -> ParentRun:
     import mlflow  # 2 s, while the workers start
-    from mlflow.entities import Param
     from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT
 
     client, experiment_id = store.experiment(experiment)
@@ -165,10 +164,8 @@ def _begun(experiment: str, identity: str, params: Mapping[str, Any]) -> ParentR
     client.update_run(run.info.run_id, status="RUNNING")
     if store.shared():
         client.set_tag(run.info.run_id, "project", project.place())
-    # MLflow refuses to change one, and to take more than a hundred at once.
-    new = [Param(key, str(value)) for key, value in flat(params) if key not in run.data.params]
-    for start in range(0, len(new), 100):
-        client.log_batch(run.info.run_id, params=new[start : start + 100])
+    # MLflow refuses to change one.
+    store.log(client, run.info.run_id, (), {key: v for key, v in flat(params) if key not in run.data.params})
     return ParentRun(client, run)
 
 

@@ -4,10 +4,10 @@ import logging
 import os
 import re
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from reprotune.errors import UserError, one_line
 from reprotune.tracking import database, project
@@ -31,7 +31,7 @@ SETTINGS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",  # 20 s without a server, not 250
 }
 MISTAKEN = (ImportError, ValueError)  # of an address whose driver is missing, or that is none
-_BATCH = 1000  # metrics that MLflow takes at once
+_BATCH, _PARAMS = 1000, 100  # what MLflow takes at once, and how many params among it
 
 
 class Unusable(UserError):
@@ -141,9 +141,13 @@ def number(run: "Run") -> int | None:
     return int(run.data.tags[MARK]) if _LAST & run.data.metrics.keys() else None
 
 
-def log_points(client: "MlflowClient", run_id: str, points: Sequence[Point]) -> None:
-    from mlflow.entities import Metric
+def log(client: "MlflowClient", run_id: str, points: Sequence[Point], params: Mapping[str, Any] | None = None) -> None:
+    """The params, then the metrics in their order."""
+    from mlflow.entities import Metric, Param
 
+    found = [Param(name, str(value)) for name, value in (params or {}).items()]
     metrics = [Metric(name, value, timestamp, step) for name, value, step, timestamp in points]
-    for start in range(0, len(metrics), _BATCH):
-        client.log_batch(run_id, metrics=metrics[start : start + _BATCH])
+    while found or metrics:
+        count = 0 if len(found) > _PARAMS else _BATCH - len(found)
+        client.log_batch(run_id, metrics[:count], found[:_PARAMS])
+        found, metrics = found[_PARAMS:], metrics[count:]

@@ -5,6 +5,7 @@ Points carry the time at which their trial ended, so that a point that is logged
 
 import warnings
 from collections.abc import Sequence
+from copy import copy
 from typing import TYPE_CHECKING
 
 from reprotune.tracking import store
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
     from optuna import Study
+    from optuna.study import StudyDirection
 
     from reprotune.search.spec import StudySpec
     from reprotune.search.study import Trial
@@ -24,7 +26,6 @@ _STATUS = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "FAIL": "FAILED"}
 
 def write(client: "MlflowClient", parent: "Run", spec: "StudySpec", study: "Study", trial: "Trial") -> str:
     """The run of a told trial, nested in its study's `parent`: params, curve, cost, status. Returns its id."""
-    import mlflow
     from optuna_integration import MLflowCallback
 
     result, ended = trial.result, milliseconds(trial)
@@ -38,10 +39,9 @@ def write(client: "MlflowClient", parent: "Run", spec: "StudySpec", study: "Stud
             mlflow_kwargs={"run_name": _name(trial), "tags": tags},
             tag_trial_user_attrs=False,
         )
-    callback(study, trial.optuna)
-    run = mlflow.last_active_run()
-    assert run is not None
-    logged = spec.objectives if trial.optuna.values is not None else ()
+    told = copy(trial.optuna)  # of which the callback writes the state alone: the rest is one batch, not three
+    told.values, told.params, told.distributions = None, {}, {}
+    callback(seen := _Seen(study.directions), told)
     cost = result.cost._asdict() if result.cost else {}
     final = {"accuracy": result.accuracy, **cost, "duration": result.seconds}
     points: list[Point] = [
@@ -49,12 +49,27 @@ def write(client: "MlflowClient", parent: "Run", spec: "StudySpec", study: "Stud
         for epoch, at in enumerate(result.curve, start=1)
         for name, value in zip(Epoch._fields, at, strict=True)
     ]
-    points += [(name, v, 0, ended) for name, v in final.items() if v is not None and name not in logged]
+    points += [(name, value, 0, ended) for name, value in final.items() if value is not None]
     points.append(("epochs_trained", len(result.curve), 0, ended))  # the last: `store.number` looks for it
     if result.state != "COMPLETE":
-        client.set_terminated(run.info.run_id, _STATUS[result.state])
-    store.log_points(client, run.info.run_id, points)
-    return str(run.info.run_id)
+        client.set_terminated(seen.run_id, _STATUS[result.state])
+    store.log(client, seen.run_id, points, trial.optuna.params)
+    return seen.run_id
+
+
+class _Seen:
+    """What the callback reads of a study. It does so within the run that it makes, which it does not name."""
+
+    def __init__(self, directions: "list[StudyDirection]") -> None:
+        self._directions = directions
+        self.run_id = ""
+
+    @property
+    def directions(self) -> "list[StudyDirection]":
+        import mlflow
+
+        self.run_id = mlflow.active_run().info.run_id
+        return self._directions
 
 
 def curves(spec: "StudySpec", numbers: Sequence[int]) -> dict[int, list[Epoch]]:

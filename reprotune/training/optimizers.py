@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR
 
+from reprotune.arithmetic import optimizers
 from reprotune.arithmetic.rmsprop import RMSprop
 from reprotune.training.models import Config, Share
 
@@ -21,10 +22,10 @@ class Optimizer(NamedTuple):
 
 _MOMENTUM: Mapping[str, Any] = {"momentum": Share}
 OPTIMIZERS: dict[str, Optimizer] = {
-    "Adam": Optimizer(partial(torch.optim.Adam, fused=True), own={}),
-    "AdamW": Optimizer(partial(torch.optim.AdamW, fused=True), own={}),  # decouples weight_decay from the gradient
+    "Adam": Optimizer(partial(optimizers.Adam, fused=True), own={}),
+    "AdamW": Optimizer(partial(optimizers.AdamW, fused=True), own={}),  # decouples weight_decay from the gradient
     "RMSprop": Optimizer(RMSprop, own=_MOMENTUM),
-    "SGD": Optimizer(partial(torch.optim.SGD, fused=True), own=_MOMENTUM),
+    "SGD": Optimizer(partial(optimizers.SGD, fused=True), own=_MOMENTUM),
 }
 
 # (optimizer, number of steps) → what is stepped after each of them.

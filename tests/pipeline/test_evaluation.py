@@ -46,6 +46,7 @@ def test_scores(dataset: StoredDataset, tmp_path: Path, monkeypatch: pytest.Monk
     assert scores["best"] == scores["most_accurate"]
     assert len(set(scores["best"])) > 1
     assert [args[1] for args in submitted[:3]] == [args[1] for args in submitted[3:]]
+    assert [args[0]["epochs"] for args in submitted] == [6, 6, 6, 2, 2, 2]  # the longest first
 
     summary = evaluation.summarize(configs, scores, dataset)
     evaluation.write(scores, summary)

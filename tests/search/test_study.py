@@ -605,3 +605,15 @@ def test_a_pruners_settings(
     waited = run(waiting, tmp_path, pools[3])
     assert all(trial.result.state == "COMPLETE" for trial in waited)
     assert any(trial[2] == "PRUNED" for trial in trials)
+
+
+def test_what_is_done_meanwhile_comes_after_the_first_window_and_before_any_is_told(
+    dataset: StoredDataset, tmp_path: Path
+) -> None:
+    declared, states = spec(dataset, n_trials=6), list[TrialState]()
+    with journal.opened(tmp_path / declared.journal, declared.directions, lambda _: False) as opened:
+        trials = study.run(
+            declared, opened, InlineExecutor(), lambda: states.extend(trial.state for trial in opened.trials)
+        )
+        assert len(list(trials)) == 6
+    assert states == [TrialState.RUNNING] * declared.window

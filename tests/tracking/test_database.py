@@ -3,12 +3,15 @@
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import mlflow
 import pytest
 from mlflow import MlflowClient
 
+from reprotune.tracking import database
 from reprotune.tracking.parent_run import parent_run
 
 FILE = "trials.csv"
@@ -100,3 +103,28 @@ def test_the_project_may_be_in_a_folder_of_any_name(
     found = MlflowClient().get_experiment_by_name("single_objective")
     assert found is not None
     assert len(MlflowClient().search_runs([found.experiment_id])) == 1
+
+
+def dumped(path: Path) -> list[str]:
+    """What a new store holds, but for the experiment that MLflow adds, which has times and a path."""
+    with closing(sqlite3.connect(path)) as connection:
+        lines = (line for whole in connection.iterdump() for line in whole.splitlines())
+        return [line.rstrip() for line in lines if not line.startswith('INSERT INTO "experiments"')]
+
+
+def test_a_new_store_is_as_mlflow_itself_makes_it(empty_store: Path, repository: Path) -> None:
+    """After a change of MLflow's version, empty_store.sql is its first line, with that version, and these lines."""
+    (repository / "mlflow.db").unlink()
+    database.prepare(repository / "mlflow.db", ())
+    head, *lines = database._EMPTY.read_text().splitlines()
+    assert head.startswith(f"-- What MLflow {mlflow.__version__} makes")
+    assert (
+        sorted(dumped(repository / "mlflow.db")) == sorted(dumped(empty_store)) == sorted(lines)
+    )  # sets order the indices
+
+
+def test_another_mlflow_makes_its_own_store(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mlflow, "__version__", "3.99.0")
+    monkeypatch.setattr(mlflow, "MlflowClient", lambda address: SimpleNamespace(search_experiments=list))
+    with pytest.raises(FileNotFoundError):  # as the client that makes it does nothing here
+        database.prepare(repository / "other.db", ())
