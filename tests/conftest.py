@@ -6,14 +6,18 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, Future
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
+from pydantic import TypeAdapter
 from ruamel.yaml import YAML
 
+from reprotune.arithmetic import kernels
 from reprotune.data import datasets
 from reprotune.data.datasets import Dataset
 from reprotune.data.images import Arrays
@@ -21,13 +25,16 @@ from reprotune.data.stored import StoredDataset
 from reprotune.execution import engines
 from reprotune.params import Data, Execution, Images, Params
 from reprotune.search import journal, study
+from reprotune.search.samplers import FINITE_ONLY
 from reprotune.search.spec import StudySpec
+from reprotune.training import hyperparameters
 
 ROOT = Path(__file__).parents[1]
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
 
 
+@cache
 def committed(path: str) -> str:
     """A file as git's HEAD has it, whatever a user has changed and run since; in an archive, as it is there."""
     command = ["git", "show", f"HEAD:./{path}"]
@@ -35,12 +42,22 @@ def committed(path: str) -> str:
     return shown.stdout if shown.returncode == 0 else (ROOT / path).read_text(encoding="utf-8")
 
 
-LONGEST = ("test_end_to_end", "test_study")
+LONGEST = ["end_to_end", "study", "dask", "every_key", "processors", "engines", "fuzz", "faults", "tls"]  # test_….py
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The files that take longest first, so that no core is idle at the end."""
-    items.sort(key=lambda item: item.path.stem not in LONGEST)
+    place = {f"test_{name}": at for at, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.stem, len(LONGEST)))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick() -> Iterator[None]:
+    """What thousands of studies would each do again is done once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hyperparameters, "TypeAdapter", cache(TypeAdapter))
+        patch.setattr(kernels, "version", cache(version))
+        yield
 
 
 def blobs(_: Data | None = None) -> tuple[Arrays, None]:
@@ -107,9 +124,14 @@ SPACE: Mapping[str, Any] = {
 }
 
 
+@cache
+def _project_params() -> Params:
+    return Params.model_validate(YAML(typ="safe").load(committed("params.yaml")))
+
+
 def make_params(**changes: Any) -> Params:
     """The project's params.yaml with a small search space; `single_objective__pruner="none"` changes one key."""
-    content = Params.model_validate(YAML(typ="safe").load(committed("params.yaml"))).model_dump()
+    content = _project_params().model_dump()
     content["execution"]["window"] = 4
     content["multi_objective"]["min_accuracy"] = None
     for name in ("single_objective", "multi_objective"):
@@ -121,6 +143,9 @@ def make_params(**changes: Any) -> Params:
         for section in sections:
             target = target[section]
         target[key] = value
+    for section in (content["single_objective"], content["multi_objective"]):
+        if section["sampler"] in FINITE_ONLY and section["search_space"] is SPACE:
+            section["search_space"] = {**SPACE, "lr": {"type": "categorical", "choices": [1e-3, 1e-2]}}
     return Params.model_validate(content)
 
 

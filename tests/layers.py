@@ -1,12 +1,14 @@
 """What imports what, read from the source."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("reprotune", "stages")
 
 
+@cache
 def imports(path: Path) -> set[str]:
     """Dotted names that a file imports, wherever in it, except for types alone."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -23,6 +25,7 @@ def imports(path: Path) -> set[str]:
     return found
 
 
+@cache
 def modules(path: Path) -> set[Path]:
     """The project's own files that a file imports, without the packages that they lie in."""
     found = set()

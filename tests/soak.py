@@ -1,7 +1,8 @@
 """Kill the studies at random, let them go on, and see that nothing was lost, repeated or changed.
 
 A schedule of kills, seeded: of the whole process group, the coordinator, one worker, all workers, or DVC, by
-SIGKILL, and of the coordinator by SIGTERM and SIGINT; at a moment between the start and the usual end of a study.
+SIGKILL, and of the coordinator by SIGTERM and SIGINT; at a moment between the start of a run and its usual end, which
+comes the sooner the more of the study is done.
 """
 
 import argparse
@@ -39,14 +40,31 @@ class Tally:
         return f"{self.kills.total()} kills; {faults}; {dict(self.kills)}, DVC's own lock torn {self.locks_torn} times"
 
 
+@dataclass
+class Pace:
+    """Of a study that nothing disturbs, in seconds."""
+
+    start: float  # until its journal begins
+    work: float  # from then on
+
+
+def undisturbed(clone: Clone) -> Pace:
+    """Run both studies."""
+    clone.run("dvc", "repro", "download")
+    began = time.monotonic()
+    process = clone.start("dvc", "repro", "multi_objective")
+    while not journal(clone, STAGES[0]) and process.poll() is None:
+        time.sleep(0.1)
+    start = time.monotonic() - began
+    printed, _ = process.communicate()
+    assert process.returncode == 0, printed
+    return Pace(start, (time.monotonic() - began) / len(STAGES) - start)
+
+
 def soak(clone: Clone, kills: int, seed: int) -> Tally:
     rng = random.Random(seed)
     tally = Tally()
-    clone.run("dvc", "repro", "download")
-    started = time.monotonic()
-    clone.run("dvc", "repro", "single_objective")
-    length = time.monotonic() - started  # seconds, of a study
-    clone.run("dvc", "repro", "multi_objective")
+    pace = undisturbed(clone)
     expected = {path: digest for path, digest in clone.results().items() if path.split("/")[1] in STAGES}
     while tally.kills.total() < kills:
         for name in ("studies", "results", ".dvc/cache", "mlruns"):
@@ -54,14 +72,14 @@ def soak(clone: Clone, kills: int, seed: int) -> Tally:
         for path in clone.path.glob("mlflow.db*"):
             path.unlink()
         for stage in STAGES:
-            while not attempt(clone, stage, rng, length, tally, kills):
+            while not attempt(clone, stage, rng, pace, tally, kills):
                 pass
         check(clone, expected, tally)
         print(tally.line(), flush=True)
     return tally
 
 
-def attempt(clone: Clone, stage: str, rng: random.Random, length: float, tally: Tally, kills: int) -> bool:
+def attempt(clone: Clone, stage: str, rng: random.Random, pace: Pace, tally: Tally, kills: int) -> bool:
     """Run the stage, and kill it while there are kills to do; whether it came to its end."""
     command = ["dvc", "repro", "-s", stage]
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
@@ -71,10 +89,12 @@ def attempt(clone: Clone, stage: str, rng: random.Random, length: float, tally: 
         process = subprocess.Popen(
             command, cwd=clone.path, env=environment, stdout=output, stderr=output, start_new_session=True
         )
-        kind, family = "", list[psutil.Process]()
+        kind, family, start = "", list[psutil.Process](), pace.start
         while process.poll() is None and tally.kills.total() < kills:  # a worker's death does not end the stage
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(rng.uniform(0, length))
+                left = pace.work * (1 - len(told(journal(clone, stage))) / TRIALS)
+                process.wait(rng.uniform(0, start + left))
+            start = 1.0  # until a killed worker has a successor
             if process.poll() is None:
                 kind = rng.choice(KINDS)
                 family += kill(process.pid, kind, rng, tally)
@@ -89,8 +109,7 @@ def attempt(clone: Clone, stage: str, rng: random.Random, length: float, tally: 
     complete = before[: before.rfind(b"\n") + 1]
     if not after.startswith(complete):  # a journal only grows: what was told stays told, and is not told again
         tally.faults["trials lost"] += 1
-    told = [line for line in after.splitlines() if b'"state":' in line and b'"op_code":6' in line]
-    tally.faults["trials repeated"] += len(told) - len(set(told))
+    tally.faults["trials repeated"] += len(told(after)) - len(set(told(after)))
     if code and not family:
         raise SystemExit(f"{stage} failed by itself:\n{printed}")
     return code == 0
@@ -134,6 +153,10 @@ def kill(dvc: int, kind: str, rng: random.Random, tally: Tally) -> list[psutil.P
 
 def journal(clone: Clone, stage: str) -> bytes:
     return b"".join(path.read_bytes() for path in (clone.path / "studies").glob(f"{stage}-*.log"))
+
+
+def told(content: bytes) -> list[bytes]:
+    return [line for line in content.splitlines() if b'"state":' in line and b'"op_code":6' in line]
 
 
 def check(clone: Clone, expected: dict[str, str], tally: Tally) -> None:

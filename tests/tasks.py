@@ -1,12 +1,16 @@
-"""Tasks that kill their worker, lack memory or hang in it."""
+"""Tasks that kill their worker, lack memory or hang in it. A worker imports this alone, and none of the tests."""
 
 import os
 import signal
 import time
 from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from reprotune.search import study
 from reprotune.search.trial import Result, Task, run_trial
+
+if TYPE_CHECKING:
+    from reprotune.search import study
 
 
 def killed_if_wide(task: Task) -> Result:
@@ -27,5 +31,28 @@ def hangs_once(task: Task) -> Result:
     return run_trial(task)
 
 
-def failing(work: Callable[[Task], Result], trials: list[study.Trial]) -> set[int]:
+def failing(work: Callable[[Task], Result], trials: "list[study.Trial]") -> set[int]:
     return {2} if work is hangs_once else {trial.number for trial in trials if trial.config["width_1"] > 5}
+
+
+def die_unless_alone(folder: Path, number: int) -> int:
+    """Kills its worker; the first time only, if `number` is not 2."""
+    marker = folder / str(number)
+    if number == 2 or not marker.exists():
+        marker.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def lack_unless_alone(folder: Path, number: int, error: Exception) -> int:
+    """Raises it; the first time only, if `number` is not 2."""
+    marker = folder / str(number)
+    if number == 2 or not marker.exists():
+        marker.touch()
+        raise error
+    return number
+
+
+def answer(number: int) -> int:
+    time.sleep(0.05)
+    return number

@@ -100,15 +100,25 @@ def test_the_notebook_runs(clone: Clone) -> None:
     assert counts.splitlines()[-1] == f"{TRIALS} {TRIALS} {5 * 2}"
 
 
+STAGES_IN_ONE_PROCESS = """
+from reprotune import cli
+from stages import evaluate, multi_objective, report, single_objective
+
+def main():
+    for stage in (single_objective, multi_objective, evaluate, report):
+        stage.main()
+
+cli.run(main)
+"""
+
+
 def test_the_same_bytes_from_nothing_with_another_number_of_workers(clone: Clone) -> None:
     expected = clone.results()
     shutil.rmtree(clone.path / "studies")
-    shutil.rmtree(clone.path / ".dvc/cache")
-    shutil.rmtree(clone.path / "results")
-    clone.run("git", "checkout", "results")
-    text = (clone.path / "params.yaml").read_text()
-    (clone.path / "params.yaml").write_text(text.replace("workers: auto", "workers: 3"))
-    clone.run("dvc", "repro")
+    for path in expected:
+        (clone.path / path).unlink()
+    clone.change("execution", workers=3)
+    clone.run(sys.executable, "-c", STAGES_IN_ONE_PROCESS)
     assert clone.results() == expected
     assert clone.status().split() == ["M", "params.yaml"]
     clone.run("git", "checkout", "params.yaml")
@@ -159,11 +169,11 @@ def test_dvc_commands(clone: Clone) -> None:
 
 def test_experiments_end_up_in_the_repositorys_store(clone: Clone) -> None:
     change = ("-S", "single_objective.n_trials")
-    clone.run("dvc", "exp", "run", "-n", "elsewhere", "--temp", change[0], f"{change[1]}=6", "single_objective")
-    clone.run("dvc", "exp", "run", "-n", "queued", "--queue", change[0], f"{change[1]}=7", "single_objective")
+    clone.run("dvc", "exp", "run", "-n", "elsewhere", "--temp", change[0], f"{change[1]}=2", "single_objective")
+    clone.run("dvc", "exp", "run", "-n", "queued", "--queue", change[0], f"{change[1]}=3", "single_objective")
     clone.run("dvc", "queue", "start")
     clone.run("dvc", "queue", "logs", "-f", "queued")
-    assert [sum(runs.values()) for runs in clone.statuses("single_objective")] == [TRIALS, 6, 7]
+    assert [sum(runs.values()) for runs in clone.statuses("single_objective")] == [TRIALS, 2, 3]
     shown = clone.run("dvc", "exp", "show", "--csv")
     assert all(name in shown for name in ("elsewhere", "queued"))
     assert clone.status() == ""

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -10,10 +11,12 @@ from unittest.mock import Mock
 import pytest
 from conftest import ROOT, InlineExecutor, blobs, make_params
 
+from reprotune import params
 from reprotune.artifacts import file_digest, flat, read_yaml, write_yaml
 from reprotune.data import datasets
 from reprotune.data.datasets import Dataset
 from reprotune.execution import engines
+from reprotune.params import load
 from reprotune.pipeline import report, run_study
 from stages import download, evaluate, multi_objective, single_objective
 from stages import report as report_stage
@@ -99,6 +102,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pytest.MonkeyP
         patch.setattr(engines, "started", inline)
         for name in ("blobs", "other_blobs"):
             patch.setitem(datasets.DATASETS, name, Dataset(blobs, valid=80, test=80, classes=tuple("abcd")))
+        loaded = cache(lambda _: load())
+        patch.setattr(params, "load", lambda: loaded(Path("params.yaml").read_text()))  # most stages read the same
         patch.setattr(report, "draw", lambda *_: None)
         patch.setattr(report, "write", lambda *_: None)
         for path in (report.REPORT, report.SCORES, report.SAMPLES):
@@ -123,22 +128,22 @@ def finished(project: pytest.MonkeyPatch) -> None:
     run(BASE)
 
 
-def what_it_is_given(stage: str, params: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+def what_it_is_given(stage: str, content: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     """Its params and its deps but the code."""
     keys = tuple(f"{key}." for key in PIPELINE[stage]["params"])
-    deps = [dep.replace("${data.dataset}", params["data"]["dataset"]) for dep in PIPELINE[stage]["deps"]]
+    deps = [dep.replace("${data.dataset}", content["data"]["dataset"]) for dep in PIPELINE[stage]["deps"]]
     made = (Path(dep) for dep in deps if dep.startswith(("data/", "results/")))
     files = (file for path in made for file in (path, *path.glob("*")))
-    own = {key: value for key, value in flat(params) if f"{key}.".startswith(keys)}
+    own = {key: value for key, value in flat(content) if f"{key}.".startswith(keys)}
     return own, {str(file): file_digest(file) for file in files if file.is_file()}
 
 
-def run(params: dict[str, Any]) -> None:
+def run(content: dict[str, Any]) -> None:
     """As `dvc repro` does: the stages whose params or deps are not those of their last run here."""
-    write_yaml(Path("params.yaml"), params)
+    write_yaml(Path("params.yaml"), content)
     for stage in STAGES:
         last = Path(f"{stage.__name__}.given")
-        given = repr(what_it_is_given(stage.__name__.removeprefix("stages."), params))
+        given = repr(what_it_is_given(stage.__name__.removeprefix("stages."), content))
         if not last.exists() or last.read_text() != given:
             stage.main()
             last.write_text(given)

@@ -22,9 +22,12 @@ from reprotune.search.spec import StudySpec
 from reprotune.tracking import store
 
 
+def study(dataset: StoredDataset) -> StudySpec:
+    return specs.from_params(make_params(single_objective__n_trials=6), "single_objective", dataset)
+
+
 def conduct(dataset: StoredDataset) -> StudySpec:
-    params = make_params()
-    declared = specs.from_params(params, "single_objective", dataset)
+    declared = study(dataset)
     run_study.run_study(declared, InlineExecutor(), anew=False)
     return declared
 
@@ -136,7 +139,7 @@ def test_a_journal_that_is_recovered(
     damage: str, repository: Path, dataset: StoredDataset, undisturbed: tuple[Path, dict[str, str]]
 ) -> None:
     shutil.copytree(undisturbed[0], repository, dirs_exist_ok=True)
-    declared = specs.from_params(make_params(), "single_objective", dataset)
+    declared = study(dataset)
     declared.journal.write_bytes(RECOVERED[damage](declared.journal.read_bytes()))
     shutil.rmtree("results")
     conduct(dataset)
@@ -149,7 +152,7 @@ def test_a_journal_that_is_refused(
     damage: str, repository: Path, dataset: StoredDataset, undisturbed: tuple[Path, dict[str, str]]
 ) -> None:
     shutil.copytree(undisturbed[0], repository, dirs_exist_ok=True)
-    declared = specs.from_params(make_params(), "single_objective", dataset)
+    declared = study(dataset)
     damaged = REFUSED[damage](declared.journal.read_bytes())
     declared.journal.write_bytes(damaged)
     with pytest.raises(UserError, match=r"studies/single_objective-.*\.log: is damaged, .*move it away") as refused:

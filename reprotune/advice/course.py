@@ -34,7 +34,11 @@ def failures(study: Study) -> Iterator[Advice]:
 def ended_too_early(study: Study) -> Iterator[Advice]:
     """The last quarter of the trials brought more than a standard error."""
     reached, count = _reached(study), len(study.trials)
-    if count >= 20 and reached[-1] - reached[count * 3 // 4 - 1] > study.standard_error:
+    if (
+        study.stopped_by != "exhausted"
+        and count >= 20
+        and reached[-1] - reached[count * 3 // 4 - 1] > study.standard_error
+    ):
         yield Advice(
             f"{study.name}: the last quarter of its {count} trials still made it clearly better.",
             "More trials will probably find more.",

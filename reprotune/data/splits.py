@@ -29,7 +29,7 @@ def hold_out(part: Part, count: int, seed: int) -> tuple[Part, Part]:
 def _shares(of_classes: np.ndarray, count: int, rng: np.random.RandomState) -> np.ndarray:
     """How many of each class make `count` in all: the nearest whole numbers, ties by chance. int64, (classes,)."""
     exact = of_classes / of_classes.sum() * count
-    shares = np.floor(exact)
+    shares: np.ndarray = np.floor(exact)
     remainders = exact - shares
     left = int(count - shares.sum())
     for remainder in np.unique(remainders)[::-1]:

@@ -57,7 +57,7 @@ class StudyProgress:
                 self._best = trial
             if self._spec.cost and self._spec.feasible(trial.result):
                 self._front = pareto.extended(self._front, point(trial))
-        left, share = self._left(trial.elapsed, ended=self._stopping.tell(trial.result) is not None)
+        left, share = self._left(trial.elapsed, ended=self._stopping.tell(trial) is not None)
         best = f"best {_accuracy(self._best):.4f}" if self._best else "no best yet"
         front = f", front {len(self._front)}" if self._spec.cost else ""
         counts = f"{self._pruned} pruned, {self._failed} failed, {best}{front}, {left} left"

@@ -106,5 +106,5 @@ def _counts(spec: StudySpec, trials: Sequence[Trial]) -> dict[str, Any]:
         "failed": states.count("FAIL"),
         "epochs": sum(len(trial.result.curve) for trial in trials),
         # A study that its timeout ended would have had other trials on a faster or slower machine.
-        "stopped_by": ended_by(spec, (trial.result for trial in trials)) or "timeout",
+        "stopped_by": ended_by(spec, trials) or "timeout",
     }

@@ -1,18 +1,35 @@
 """SAMPLERS: how the next config is proposed. A new sampler is made for every ask, so that none has a state to save."""
 
+import warnings
 from collections.abc import Callable
 
 from optuna import samplers
-from optuna.samplers import BaseSampler
+from optuna.exceptions import ExperimentalWarning
+from optuna.samplers import BaseSampler, BruteForceSampler
+
+
+class _Grid(BruteForceSampler):
+    """Every config once, in the order of chance. It does not stop the study, which ends by itself (search.stopping)."""
+
+    def __init__(self, seed: int) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            super().__init__(seed)
+
+    def after_trial(self, *_: object) -> None:
+        pass
+
 
 SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {  # seed → sampler
     "tpe": lambda seed: samplers.TPESampler(seed=seed),
     "random": lambda seed: samplers.RandomSampler(seed=seed),
     "nsga2": lambda seed: samplers.NSGAIISampler(seed=seed),
     "gp": lambda seed: samplers.GPSampler(seed=seed, warn_independent_sampling=False),
+    "grid": _Grid,
     "cmaes": lambda seed: samplers.CmaEsSampler(seed=seed, warn_independent_sampling=False),
 }
 SINGLE_OBJECTIVE_ONLY = frozenset({"cmaes"})
+FINITE_ONLY = frozenset({"grid"})  # a continuous range has no end of values
 TAKE_CONSTRAINTS = frozenset({"tpe", "nsga2", "gp"})  # the others are only asked again
 
 # Its products and solvers are MKL's, in float64: on Intel's processors it proposes otherwise than on AMD's.

@@ -113,6 +113,31 @@ def smallest(space: Space) -> Iterator[Config]:
     return _extremes(space, lambda name, declared: (max if name == "batch_size" else min)(values(declared)))
 
 
+def size(space: Space) -> float:
+    """How many configs it has; infinite if one of its ranges is continuous."""
+    return sum(math.prod(counts) for counts in _counts(space))
+
+
+def continuous(space: Space) -> str | None:
+    """The first of its hyperparameters that has no end of values."""
+    return next((name for name, declared in space.items() if _count(declared) == math.inf), None)
+
+
+def _counts(space: Space) -> Iterator[list[float]]:
+    """For each model, depth and optimizer: how many values each hyperparameter has."""
+    for model, optimizer in product(values(space["model"]), values(space["optimizer"])):
+        layers = MODELS[model].layers
+        for depth in _every(space[layers]):
+            counts = dict[str, float]()
+
+            def first(name: str, declared: Declared, counts: dict[str, float] = counts) -> Any:
+                counts[name] = _count(declared)
+                return values(declared)[0]
+
+            _resolve({**space, "model": model, "optimizer": optimizer, layers: depth}, first)
+            yield list(counts.values())
+
+
 def names(space: Space) -> list[str]:
     """Every hyperparameter that a config of this space can have."""
     chosen = ["model", "optimizer"]
@@ -177,6 +202,13 @@ def _every(declared: Declared) -> Sequence[Any]:
     if isinstance(declared, IntRange):
         return range(declared.low, declared.high + 1, declared.step)
     return values(declared)
+
+
+def _count(declared: Declared) -> float:
+    """How many values it has."""
+    if isinstance(declared, FloatRange) and declared.low < declared.high:
+        return round((declared.high - declared.low) / declared.step) + 1 if declared.step else math.inf
+    return len(set(_every(declared)))
 
 
 def _admits(declared: Declared, value: Any) -> bool:

@@ -18,8 +18,18 @@ from reprotune.search import pruners
 from reprotune.search.journal import Direction
 from reprotune.search.pareto import Point
 from reprotune.search.pruners import ONE_OBJECTIVE, SEVERAL_OBJECTIVES
-from reprotune.search.samplers import PROPOSES_BY_TORCH, SAMPLERS, SINGLE_OBJECTIVE_ONLY
-from reprotune.search.space import Space, complete, contains, default_config, defaults, largest, own_config, smallest
+from reprotune.search.samplers import FINITE_ONLY, PROPOSES_BY_TORCH, SAMPLERS, SINGLE_OBJECTIVE_ONLY
+from reprotune.search.space import (
+    Space,
+    complete,
+    contains,
+    continuous,
+    default_config,
+    defaults,
+    largest,
+    own_config,
+    smallest,
+)
 from reprotune.search.trial import Result
 from reprotune.training.cost import Caps, Cost, measure
 from reprotune.training.models import Config, meta_model
@@ -257,11 +267,13 @@ def default_study(params: Params, dataset: StoredDataset) -> StudySpec:
 def check_params(params: Params) -> None:
     """Raise ParamsError for what the schema of params.yaml cannot know, in any section of it."""
     for name, section in (("single_objective", params.single_objective), ("multi_objective", params.multi_objective)):
-        complete(params, section.search_space, name)
+        space = complete(params, section.search_space, name)
         several = isinstance(section, MultiObjective)
         samplers = [s for s in SAMPLERS if not (several and s in SINGLE_OBJECTIVE_ONLY)]
         if section.sampler not in samplers:
             raise ParamsError(f"{name}.sampler", section.sampler, f"must be one of {', '.join(samplers)}")
+        if section.sampler in FINITE_ONLY and (endless := continuous(space)):
+            raise ParamsError(f"{name}.search_space.{endless}", space[endless], f"needs a step for {section.sampler}")
         chosen_pruner(section, name)
         own_configs(params, name)
 

@@ -2,19 +2,32 @@
 
 import math
 from collections.abc import Iterable
-from typing import Literal, cast
+from typing import Literal, Protocol, cast
 
 from reprotune.search.pareto import Point, extended, hypervolume
+from reprotune.search.space import size
 from reprotune.search.spec import StudySpec
 from reprotune.search.trial import Result
+from reprotune.training.models import Config
 
-StoppedBy = Literal["n_trials", "max_epochs", "patience"]  # and "timeout", which the trials cannot tell
+# And "timeout", which the trials cannot tell.
+StoppedBy = Literal["n_trials", "max_epochs", "exhausted", "patience"]
+
+
+class Told(Protocol):
+    """What it reads of a trial."""
+
+    @property
+    def config(self) -> Config: ...
+    @property
+    def result(self) -> Result: ...
 
 
 class Stopping:
     """What ends a study, as a function of its told trials in the order of their numbers.
 
     n_trials, max_epochs: it ends with the trial that makes them so many, or their epochs so many or more.
+    exhausted: every config that the search space has was tried.
     patience: it ends with the trial that is the last of so many, and these brought nothing that counts. For one
     objective: the best accuracy of a complete trial before them was p, the best with them is no more than the
     standard error √(p (1 − p) / n) above it, n images being in valid. For two: the hypervolume has not grown.
@@ -26,16 +39,21 @@ class Stopping:
         self._reached: list[float | None] = [None]  # after 0, 1, … trials; None until one is complete
         self._front: list[Point] = []
         self._images = spec.dataset.sizes["valid"] if spec.patience else 0
+        self._configs = size(spec.space)
+        self._tried: set[str] = set()
         self.epochs = 0  # of the told trials
 
-    def tell(self, result: Result) -> StoppedBy | None:
+    def tell(self, trial: Told) -> StoppedBy | None:
         """What ends the study with this trial, the first of them if several do; None if it goes on."""
-        self.epochs += len(result.curve)
-        self._reached.append(self._reach(result))
+        self.epochs += len(trial.result.curve)
+        self._reached.append(self._reach(trial.result))
+        self._tried.add(repr(sorted(trial.config.items())))
         if len(self._reached) > self._spec.n_trials:
             return "n_trials"
         if self._spec.max_epochs and self.epochs >= self._spec.max_epochs:
             return "max_epochs"
+        if len(self._tried) == self._configs:
+            return "exhausted"
         return "patience" if self._in_vain() else None
 
     def _reach(self, result: Result) -> float | None:
@@ -57,9 +75,9 @@ class Stopping:
         return now - before <= (0.0 if self._spec.cost else math.sqrt(before * (1 - before) / self._images))
 
 
-def ended_by(spec: StudySpec, results: Iterable[Result]) -> StoppedBy | None:
+def ended_by(spec: StudySpec, trials: Iterable[Told]) -> StoppedBy | None:
     """What ended the study with the last of these trials; None if that did not: it goes on, or timed out."""
     stopping, reason = Stopping(spec), None
-    for result in results:
-        reason = stopping.tell(result)
+    for trial in trials:
+        reason = stopping.tell(trial)
     return reason

@@ -52,7 +52,7 @@ def run(
     meanwhile: called once the first window is asked, and before any of it is told.
     """
     known = told(spec, journal)
-    most = len(known) if ended_by(spec, (trial.result for trial in known)) else spec.n_trials
+    most = len(known) if ended_by(spec, known) else spec.n_trials
     window, stopping = _Window(spec, journal, executor), Stopping(spec)
     asked = 0
     while asked < min(spec.window, most) and window.ask(asked):
@@ -60,7 +60,7 @@ def run(
     meanwhile()
     number, more = 0, asked == spec.window
     while number < asked and (trial := window.tell(number)):
-        ended = stopping.tell(trial.result)
+        ended = stopping.tell(trial)
         more = more and not ended and asked < most and window.ask(asked)
         number, asked = number + 1, asked + more
         yield trial  # after the ask, so that no worker waits for what is done with it
@@ -74,7 +74,7 @@ def told(spec: StudySpec, journal: Journal) -> list[Trial]:
     trials, stopping = list[Trial](), Stopping(spec)
     for trial in recorded(journal):
         trials.append(trial)
-        if stopping.tell(trial.result):
+        if stopping.tell(trial):
             break
     return trials
 
@@ -232,6 +232,5 @@ def as_asked(trial: FrozenTrial) -> FrozenTrial:
 def finished(spec: StudySpec, journal: Journal) -> bool:
     """Whether nothing is left to train."""
     trials = told(spec, journal)
-    if ended_by(spec, (trial.result for trial in trials)):
-        return True
-    return spec.timeout is not None and journal.elapsed >= spec.timeout and len(trials) == journal.ended
+    timed_out = spec.timeout is not None and journal.elapsed >= spec.timeout and len(trials) == journal.ended
+    return timed_out or ended_by(spec, trials) is not None

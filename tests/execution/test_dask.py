@@ -68,8 +68,8 @@ def changed(folder: Path, module: str) -> Path:
 
 
 UNFIT = {
-    "code": r"differs from its coordinator \(reprotune/pipeline/verify.py: [0-9a-f]{12}, not [0-9a-f]{12}\)",
-    "libraries": r"differs from its coordinator \(MKL_CBWR: COMPATIBLE, not AVX2\)",
+    "code and libraries": r"differs from its coordinator "
+    r"\(MKL_CBWR: COMPATIBLE, not AVX2; reprotune/pipeline/verify.py: [0-9a-f]{12}, not [0-9a-f]{12}\)",
     "threads": r"has 2 threads; start it with --nthreads 1",
     "no code": r"cannot load this reprotune \(No module named 'reprotune'\); start it where it can",
     "older code": r"cannot load this reprotune \(module '.*dask_worker' has no .*\); start it where it can",
@@ -80,9 +80,10 @@ UNFIT = {
 def test_an_unfit_worker_is_refused(what: str, scheduler: Deployment, dataset: StoredDataset, tmp_path: Path) -> None:
     """In one line that names it, and nothing is told."""
     worker = {
-        "code": lambda: scheduler.start_worker(path=(changed(tmp_path, "pipeline/verify"),)),
+        "code and libraries": lambda: scheduler.start_worker(
+            path=(changed(tmp_path, "pipeline/verify"),), variables={"MKL_CBWR": "COMPATIBLE"}
+        ),
         "older code": lambda: scheduler.start_worker(path=(changed(tmp_path, "execution/dask_worker"),)),
-        "libraries": lambda: scheduler.start_worker(variables={"MKL_CBWR": "COMPATIBLE"}),
         "threads": lambda: scheduler.start_worker(*WORKER, "--nthreads", "2"),
         "no code": lambda: scheduler.start_worker("--nthreads", "1", path=()),
     }[what]()
@@ -134,7 +135,7 @@ def test_a_trial_whose_worker_dies_or_hangs_fails(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The same trials as with local workers, and no others."""
-    declared = replace(spec(dataset), n_trials=8, trial_timeout=15.0 if work is hangs_once else None)
+    declared = replace(spec(dataset), n_trials=8, trial_timeout=5.0 if work is hangs_once else None)
     expected = facts(run(declared, tmp_path / "undisturbed"))
     monkeypatch.setattr(study, "run_trial", work)
     trials = search(declared, deployment, tmp_path / "disturbed")
@@ -144,13 +145,14 @@ def test_a_trial_whose_worker_dies_or_hangs_fails(
     assert all(fact == expected[fact[0]] for fact in facts(trials[:4]) if fact[0] not in failed)
 
 
-def test_a_trial_that_hangs_is_not_in_the_way_of_one_that_waits_for_its_worker(tmp_path: Path) -> None:
-    with deployed(tmp_path, workers=1) as deployment:
-        with engines.started(make_execution(engine="dask", scheduler=deployment.address)) as pool:
-            hanging, waiting = pool.submit(time.sleep, 600), pool.submit(operator.add, 1, 1)
-            assert waiting.result(timeout=2) == 2
-            with pytest.raises(TimeoutError):
-                hanging.result(timeout=600)
+def test_a_trial_that_hangs_is_not_in_the_way_of_one_that_waits_for_its_worker(scheduler: Deployment) -> None:
+    worker = scheduler.start_worker()
+    with engines.started(make_execution(engine="dask", scheduler=scheduler.address)) as pool:
+        hanging, waiting = pool.submit(time.sleep, 600), pool.submit(operator.add, 1, 1)
+        assert waiting.result(timeout=2) == 2
+        with pytest.raises(TimeoutError):
+            hanging.result(timeout=600)
+    kill(worker)
 
 
 def test_a_scheduler_that_does_not_answer_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

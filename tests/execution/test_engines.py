@@ -14,6 +14,7 @@ import psutil
 import pytest
 import torch
 from conftest import ROOT, facts, make_execution, make_params, run
+from tasks import answer, die_unless_alone, lack_unless_alone
 
 from reprotune.data.stored import StoredDataset
 from reprotune.errors import UserError, is_shortage
@@ -24,21 +25,14 @@ from reprotune.search import spec as specs
 
 
 def test_auto_is_the_cores_that_the_process_may_use() -> None:
-    code = "from reprotune.execution.engines import workers; from reprotune.params import Execution; "
-    code += f"print(workers(Execution.model_validate({make_execution(workers='auto').model_dump()})))"
-    cores = sorted(os.sched_getaffinity(0))
-    for allowed in (cores[:1], cores):
-        command = [sys.executable, "-c", f"import os; os.sched_setaffinity(0, {allowed}); {code}"]
-        found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-        assert int(found.stdout) <= len(allowed)
+    cores = os.sched_getaffinity(0)
+    try:
+        for allowed in ({min(cores)}, cores):
+            os.sched_setaffinity(0, allowed)
+            assert 1 <= engines.workers(make_execution(workers="auto")) <= len(allowed)
+    finally:
+        os.sched_setaffinity(0, cores)
     assert engines.workers(make_execution(workers=3)) == 3
-
-
-def test_dask_gives_the_same_trials(dataset: StoredDataset, tmp_path: Path) -> None:
-    declared = specs.from_params(make_params(single_objective__n_trials=8), "single_objective", dataset)
-    with engines.started(make_execution(engine="dask", workers=2)) as executor:
-        trials = run(declared, tmp_path / "dask", executor)
-    assert facts(trials) == facts(run(declared, tmp_path / "inline"))
 
 
 def test_an_unknown_engine_is_refused() -> None:
@@ -69,14 +63,19 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize("name", engines.ENGINES)
-def test_an_interrupted_engine_leaves_no_worker(name: str) -> None:
+def test_the_same_trials_by_workers_that_an_interruption_ends(
+    name: str, dataset: StoredDataset, tmp_path: Path
+) -> None:
+    declared = specs.from_params(make_params(single_objective__n_trials=8), "single_objective", dataset)
     with pytest.raises(KeyboardInterrupt):
-        with engines.started(make_execution(engine=name, workers=1)) as executor:
+        with engines.started(make_execution(engine=name, workers=2)) as executor:
+            trials = run(declared, tmp_path / name, executor)
             worker = psutil.Process(executor.submit(os.getpid).result())
             executor.submit(time.sleep, 600)
             raise KeyboardInterrupt
     _, alive = psutil.wait_procs([worker], timeout=20)
     assert not alive
+    assert facts(trials) == facts(run(declared, tmp_path / "inline"))
 
 
 def test_a_temporary_folder_may_have_a_long_path(tmp_path: Path) -> None:
@@ -115,34 +114,11 @@ def test_what_a_terminal_sends_to_all_does_not_end_a_worker(number: int) -> None
         assert pool.submit(os.getpid).result() == worker
 
 
-def die_unless_alone(folder: Path, number: int) -> int:
-    """Kills its worker; the first time only, if `number` is not 2."""
-    marker = folder / str(number)
-    if number == 2 or not marker.exists():
-        marker.touch()
-        os.kill(os.getpid(), signal.SIGKILL)
-    return number
-
-
 PASSING = (
     MemoryError("as told"),
     OSError(errno.EIO, "as told"),
     torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
 )
-
-
-def lack_unless_alone(folder: Path, number: int, error: Exception) -> int:
-    """Raises it; the first time only, if `number` is not 2."""
-    marker = folder / str(number)
-    if number == 2 or not marker.exists():
-        marker.touch()
-        raise error
-    return number
-
-
-def answer(number: int) -> int:
-    time.sleep(0.05)
-    return number
 
 
 def test_a_dead_worker_costs_no_other_task(tmp_path: Path) -> None:

@@ -45,8 +45,20 @@ class Page(HTMLParser):
 PARAMS = make_params(evaluate__seeds=2, training__epochs=2)
 
 
-@pytest.fixture
-def source(dataset: StoredDataset, repository: Path) -> str:
+@pytest.fixture(scope="module")
+def finished(dataset: StoredDataset, empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project's folder with two studies, their evaluation and their report."""
+    folder = tmp_path_factory.mktemp("finished")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("DVC_ROOT", str(folder))
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        shutil.copy(empty_store, folder / "mlflow.db")
+        conduct(dataset)
+    return folder
+
+
+def conduct(dataset: StoredDataset) -> None:
     run_study(specs.from_params(PARAMS, "single_objective", dataset), InlineExecutor(), anew=False)
     run_study(read.read_studies(PARAMS, dataset)[1], InlineExecutor(), anew=False)
     configs = evaluation.winners(PARAMS)
@@ -58,7 +70,13 @@ def source(dataset: StoredDataset, repository: Path) -> str:
     first = report.REPORT.read_bytes()
     report.write(PARAMS, dataset)
     assert report.REPORT.read_bytes() == first
-    return first.decode()
+
+
+@pytest.fixture
+def source(finished: Path, repository: Path) -> str:
+    """The report, in a copy of that folder."""
+    shutil.copytree(finished, repository, dirs_exist_ok=True)
+    return report.REPORT.read_text()
 
 
 def test_the_report(source: str) -> None:

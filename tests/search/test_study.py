@@ -1,5 +1,7 @@
 """The in-order window: one contract over every sampler and every pruner."""
 
+import math
+import pickle
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from dataclasses import replace
@@ -9,22 +11,23 @@ from typing import Any
 
 import optuna
 import pytest
-from conftest import Dying, InlineExecutor, Killed, facts, make_params, run
+from conftest import SPACE, Dying, InlineExecutor, Killed, facts, make_params, run
 from optuna.trial import TrialState
 from tasks import failing, hangs_once, killed_if_wide, lacks_memory_if_wide
 
 from reprotune.arithmetic import kernels
 from reprotune.data.stored import StoredDataset
-from reprotune.errors import UserError
+from reprotune.errors import ParamsError, UserError
 from reprotune.params import Finalists
 from reprotune.search import journal, study
 from reprotune.search import spec as specs
 from reprotune.search.history import History
 from reprotune.search.pruners import ONE_OBJECTIVE, SEVERAL_OBJECTIVES
 from reprotune.search.samplers import PRUNED_AS_COMPLETE, SAMPLERS, SINGLE_OBJECTIVE_ONLY, TAKE_CONSTRAINTS
+from reprotune.search.space import size
 from reprotune.search.spec import StudySpec
 from reprotune.search.stopping import Stopping, ended_by
-from reprotune.search.trial import Result, Task
+from reprotune.search.trial import Result, Task, run_trial
 from reprotune.training.cost import Caps, Cost
 from reprotune.training.learning_curve import Epoch
 
@@ -67,9 +70,32 @@ class Lazy(Future[Any]):
         return super().result(timeout)
 
 
+_trained: dict[bytes, Result] = {}
+
+
+def trained_once(task: Task) -> Result:
+    """A task that is the same as one before, to its last byte, is not trained again."""
+    key = pickle.dumps(task)
+    if key not in _trained:
+        _trained[key] = run_trial(task)
+    return _trained[key]
+
+
+@pytest.fixture
+def once(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """From its call on, what is compared is which tasks there are; what workers make of them was compared before."""
+    return lambda: monkeypatch.setattr(study, "run_trial", trained_once)
+
+
 @pytest.mark.parametrize(("name", "sampler", "pruner"), CONTRACT)
 def test_contract(
-    name: str, sampler: str, pruner: str, dataset: StoredDataset, pools: dict[int, Executor], tmp_path: Path
+    name: str,
+    sampler: str,
+    pruner: str,
+    dataset: StoredDataset,
+    pools: dict[int, Executor],
+    tmp_path: Path,
+    once: Callable[[], None],
 ) -> None:
     """The same trials with 1 and 3 workers, in any order of finishing, after kills, and in a longer study."""
     declared = replace(spec(dataset, name, sampler=sampler, pruner=pruner, n_trials=14), window=4)
@@ -78,6 +104,7 @@ def test_contract(
     assert len({str(trial[1]) for trial in trials}) > 7
     assert facts(run(declared, tmp_path / "one", pools[1])) == trials
     assert facts(run(declared, tmp_path / "three", pools[3])) == trials
+    once()
     assert facts(run(declared, tmp_path / "backwards", Backwards())) == trials
 
     for kill in (3, 2, 5):
@@ -383,7 +410,7 @@ def test_a_trial_whose_worker_dies_or_hangs_fails(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Which trials fail depends on nothing but the trials, and the study goes on."""
-    declared = replace(spec(dataset, n_trials=8), trial_timeout=15.0 if work is hangs_once else None)
+    declared = replace(spec(dataset, n_trials=8), trial_timeout=5.0 if work is hangs_once else None)
     expected = facts(run(declared, tmp_path / "undisturbed"))
     monkeypatch.setattr(study, "run_trial", work)
     trials = run(declared, tmp_path / "disturbed", pools[workers])
@@ -461,16 +488,18 @@ def test_what_ends_a_study_is_a_function_of_its_told_trials(
     dataset: StoredDataset,
     pools: dict[int, Executor],
     tmp_path: Path,
+    once: Callable[[], None],
 ) -> None:
     """At the same trial with any workers, in any order of finishing, after kills; and it can be lengthened."""
     declared = replace(spec(dataset, name, sampler=sampler, pruner=pruner, n_trials=14), window=4)
     ending = replace(declared, **end)  # type: ignore[arg-type]
     trials = run(ending, tmp_path / "inline")
     assert 2 < len(trials) < 14
-    assert ended_by(ending, [trial.result for trial in trials]) == next(iter(end))
-    assert ended_by(ending, [trial.result for trial in trials[:-1]]) is None
-    for folder, executor in (("three", pools[3]), ("backwards", Backwards())):
-        assert facts(run(ending, tmp_path / folder, executor)) == facts(trials)
+    assert ended_by(ending, trials) == next(iter(end))
+    assert ended_by(ending, trials[:-1]) is None
+    assert facts(run(ending, tmp_path / "three", pools[3])) == facts(trials)
+    once()
+    assert facts(run(ending, tmp_path / "backwards", Backwards())) == facts(trials)
     for kill in (3, 1):
         with pytest.raises(Killed):
             run(ending, tmp_path / "killed", Dying(kill))
@@ -487,6 +516,42 @@ def test_what_ends_a_study_is_a_function_of_its_told_trials(
     assert facts(longer)[: len(trials)] == facts(trials)
     assert facts(run(ending, tmp_path / "killed", Dying(0))) == facts(trials)  # the shorter of the longer
     assert not journal.unfinished(tmp_path / "killed" / ending.journal)
+
+
+SMALL = {
+    "layers": {"type": "int", "low": 1, "high": 2},
+    "width": {"type": "int", "low": 4, "high": 12, "step": 4},
+    "dropout": {"type": "float", "low": 0.0, "high": 0.2, "step": 0.2},
+    "optimizer": "Adam",
+    "lr": 0.01,
+    "epochs": 1,
+    "batch_size": 64,
+}  # 3 × 2 configs of one layer, (3 × 2)² of two
+
+
+@pytest.mark.parametrize("name", ["single_objective", "multi_objective"])
+def test_grid_tries_every_config_once_and_ends_with_the_last(
+    name: str, dataset: StoredDataset, tmp_path: Path, pools: dict[int, Executor]
+) -> None:
+    small = {**SMALL, "width_2": 4, "dropout_2": 0.0}
+    declared = spec(dataset, name, sampler="grid", pruner="none", search_space=small, n_trials=100)
+    trials = run(declared, tmp_path / "inline")
+    assert len({repr(trial.config) for trial in trials}) == len(trials) == size(declared.space) == 12
+    assert ended_by(declared, trials) == "exhausted"
+    assert ended_by(declared, trials[:-1]) is None
+    assert facts(run(declared, tmp_path / "three", pools[3])) == facts(trials)
+    assert facts(run(replace(declared, n_trials=7), tmp_path / "shorter")) == facts(trials)[:7]
+    with pytest.raises(ParamsError, match=rf"{name}.search_space.lr = .*needs a step for grid"):
+        specs.check_params(make_params(**{f"{name}__sampler": "grid", f"{name}__search_space": {**SPACE}}))
+
+
+def test_the_size_of_a_space(dataset: StoredDataset) -> None:
+    assert size(spec(dataset, search_space=SMALL).space) == 6 + 36
+    assert size(spec(dataset, search_space={**SMALL, "epochs": {"type": "int", "low": 1, "high": 3}}).space) == 126
+    searched = {"type": "categorical", "choices": ["Adam", "SGD"]}
+    momentum = {"type": "categorical", "choices": [0.0, 0.9]}  # which SGD alone has
+    assert size(spec(dataset, search_space={**SMALL, "optimizer": searched, "momentum": momentum}).space) == 126
+    assert size(spec(dataset).space) == math.inf
 
 
 def results(*told: tuple[str, float]) -> list[Result]:
@@ -531,7 +596,8 @@ def test_the_trial_that_ends_a_study(
     ended: tuple[int | None, str | None],
 ) -> None:
     stopping = Stopping(spec(dataset, name, **{"n_trials": 20} | changes))
-    reasons = ((number, stopping.tell(result)) for number, result in enumerate(results(*told), start=1))
+    trials = (SimpleNamespace(config={}, result=result) for result in results(*told))
+    reasons = ((number, stopping.tell(trial)) for number, trial in enumerate(trials, start=1))
     assert next((found for found in reasons if found[1]), (None, None)) == ended
 
 
