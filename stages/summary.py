@@ -34,8 +34,8 @@ def main() -> None:
     over = f"mean of {score['n']} seeds" if score["n"] > 1 else "1 seed"
     gained = 100 * (score["mean"] - default["mean"])
     console.print(
-        f"Over the untuned default, the search bought {gained:+.2f} points of test accuracy ({over}). "
-        "All of it on one page: results/report.html. Every trial: `make ui` or `mlflow ui`, then http://127.0.0.1:5000"
+        f"The best config against the untuned default: {gained:+.2f} points of test accuracy ({over}). "
+        "Report: results/report.html. Every trial: `make ui` or `mlflow ui`, then http://127.0.0.1:5000"
     )
     for line in _advice():
         console.print(f"- {line}")
