@@ -26,6 +26,18 @@ def test_links_lead_somewhere(path: Path) -> None:
     assert not [t for t in targets if not t.startswith("http") and not (path.parent / t).exists()]
 
 
+def anchors(path: Path) -> set[str]:
+    """What a link may name after the #, as GitHub makes it from a heading."""
+    headings = re.findall(r"^#+ (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=IDS)
+def test_links_lead_to_a_heading(path: Path) -> None:
+    targets = re.findall(r"\]\((?!http)([^)#\s]*)#([^)\s]+)\)", path.read_text(encoding="utf-8"))
+    assert not [(file, name) for file, name in targets if name not in anchors(path.parent / file if file else path)]
+
+
 @pytest.mark.parametrize("path", DOCUMENTS, ids=IDS)
 def test_commands_exist(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
