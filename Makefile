@@ -15,7 +15,7 @@ unexport PYTHONHOME PYTHONPATH PYTHONSAFEPATH  # other libraries than the enviro
 .DEFAULT_GOAL := help
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-17s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # uv takes a fraction of pip's time, from the same file with the same hashes; pip, where uv cannot be had.
 PIP := $(VENV)/bin/python -m pip install --quiet --require-hashes
@@ -28,7 +28,7 @@ INSTALL = $(UV) --no-deps --require-hashes --requirement <($(WITHOUT_CUDA)) && $
 	$(if $(filter cpu,$(TORCH)),--torch-backend cpu,--no-index --find-links $(TORCH)) $$(grep -oE '^torch(vision)?==[0-9.]+' requirements.txt)
 endif
 
-setup: $(VENV)/installed  ## make .venv from requirements.txt, if it is missing or out of date; TORCH=cpu: without CUDA, a tenth to download
+setup: $(VENV)/installed  ## install requirements.txt into .venv, if it is missing or out of date; TORCH=cpu: without CUDA, a tenth of the download
 
 # A copy of the requirements.txt that was installed. An environment of another folder is changed only if FORCE=1 says so.
 $(VENV)/installed: $(shell cmp -s requirements.txt $(VENV)/installed || echo differs)
@@ -40,45 +40,45 @@ $(VENV)/installed: $(shell cmp -s requirements.txt $(VENV)/installed || echo dif
 	$(INSTALL)
 	@cp requirements.txt $@
 
-repro: setup  ## run the pipeline, or what a change made out of date, and sum up what it found
+repro: setup  ## run the stages that are out of date, and print a summary
 	@python -m json.tool .dvc/tmp/rwlock > /dev/null 2>&1 || rm -f .dvc/tmp/rwlock  # DVC, when killed, may tear its lock
 	@python -m stages.download --check
 	dvc repro
 	@python -m stages.summary
 	@python -m stages.digest
 
-preset:  ## take presets/NAME.yaml as params.yaml; FORCE=1 overwrites changes that are not committed
+preset:  ## copy presets/NAME.yaml to params.yaml; FORCE=1 overwrites uncommitted changes
 	@test -f "presets/$(NAME).yaml" || { echo "error: NAME = '$(NAME)': must be one of $(basename $(notdir $(wildcard presets/*.yaml)))" >&2; exit 2; }
 	@test -n "$(FORCE)" || git diff --quiet HEAD -- params.yaml || { echo "error: params.yaml: has changes that are not committed; make preset NAME=$(NAME) FORCE=1 drops them" >&2; exit 2; }
 	cp presets/$(NAME).yaml params.yaml
 
-verify: setup  ## train recorded trials again (all: make verify ARGS=--all), and compare them bit for bit
+verify: setup  ## train recorded trials again and compare them bit for bit (all: make verify ARGS=--all)
 	python -m stages.verify $(ARGS)
 
-retry: setup  ## train again what failed for want of memory, a file, a worker or time, and what was proposed after it
+retry: setup  ## train again the trials that failed because of the machine, and those proposed after them
 	for study in $$(python -m stages.retry); do dvc repro --force --single-item $$study; done
 	dvc repro
 
-tracking: setup  ## write what MLflow lacks, from the journals or else from results/
+tracking: setup  ## log to MLflow what it lacks, from the journals or from results/
 	python -m stages.tracking
 
 test: setup  ## all tests, the linter and the type checker
 	ruff check . && ruff format --check . && mypy
 	python -m pytest
 
-test-cluster: setup  ## the long tests of Dask, MLflow's server and DVC's remotes
+test-cluster: setup  ## the long tests: Dask, MLflow server, DVC remotes
 	python -m pytest -m cluster
 
 test-processors: setup  ## the same bits on other processors, under emulation: needs qemu-user
 	PYTHONPATH=.:tests python tests/processors.py
 
-soak: setup  ## kill the studies KILLS times at random, and see that nothing is lost
+soak: setup  ## kill the studies KILLS times at random, and check that nothing is lost
 	PYTHONPATH=.:tests python tests/soak.py --kills $(KILLS) --seed $(SEED)
 
-bench: setup  ## how fast the first study is, against the same work without the pipeline
+bench: setup  ## compare the speed of the first study with the same work without the pipeline
 	python -m benchmarks.speed
 
-audit:  ## known vulnerabilities of the pinned dependencies, as the package index tells them
+audit:  ## check the pinned dependencies for known vulnerabilities
 	$(PYTHON) -m venv .venv-audit && .venv-audit/bin/python -m pip install --quiet pip-audit==2.10.1
 	.venv-audit/bin/pip-audit --requirement requirements.txt --disable-pip --require-hashes --strict
 

@@ -38,7 +38,7 @@ def run(main: Callable[[], None]) -> None:
         with inputs.unchanged(_stage()):
             main()
     except BrokenPipeError:  # `… | head`
-        sys.exit(_refuse("stopped, as what read its lines is gone; `dvc repro` goes on from here", 141))
+        sys.exit(_refuse("stopped, because its output was closed; `dvc repro` goes on from here", 141))
     except (UserError, OSError) as error:
         sys.exit(_refuse(_missing(error) or str(error), 2))
     except KeyboardInterrupt as stop:

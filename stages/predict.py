@@ -1,4 +1,4 @@
-"""What the model that was found sees in pictures: `python -m stages.predict IMAGE…`. results/model/ → the terminal"""
+"""Classify pictures with the best model: `python -m stages.predict IMAGE…`. results/model/ → the terminal"""
 
 import argparse
 from pathlib import Path
@@ -20,7 +20,7 @@ def main() -> None:
         seen = saved_model.look(model, description, path)
         found = ", ".join(f"{name} {probability:.1%}" for name, probability in list(seen.classes.items())[:SHOWN])
         first = "; the first of several frames or pages" if seen.several else ""
-        deep = "; {} was taken for black, {} for white".format(*seen.range) if seen.range else ""
+        deep = "; black is {}, white is {}".format(*seen.range) if seen.range else ""
         print(f"{named([path])}: {found}{first}{deep}")
 
 

@@ -13,7 +13,7 @@ def main() -> None:
     with store.usable():
         address = store.prepared()
     if address.startswith("http"):
-        raise UserError(f"MLFLOW_TRACKING_URI = {one_line(address)}: this server has a page of its own; open that")
+        raise UserError(f"MLFLOW_TRACKING_URI = {one_line(address)}: this server has its own page; open that")
     os.environ.setdefault("MLFLOW_BACKEND_STORE_URI", address)
     os.execv(sys.executable, [sys.executable, "-m", "mlflow", "ui", *sys.argv[1:]])  # noqa: S606
 

@@ -238,5 +238,5 @@ def test_it_says_that_nobody_reads_what_it_prints() -> None:
         told = stage.stderr.read()
     assert (stage.returncode, told) == (
         141,
-        "error: stopped, as what read its lines is gone; `dvc repro` goes on from here\n",
+        "error: stopped, because its output was closed; `dvc repro` goes on from here\n",
     )

@@ -14,7 +14,8 @@ from ruamel.yaml import YAML
 from reprotune.results import digest
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
-WITH_PICTURE = ("README.md", "README.ko.md", "CONTRIBUTING.md", "docs/structure.md")
+REFERENCES = ("docs/reference.md", "docs/reference.ko.md")
+WITH_PICTURE = (*REFERENCES, "CONTRIBUTING.md", "docs/structure.md")
 IDS = [str(path.relative_to(ROOT)) for path in DOCUMENTS]
 TRANSLATED = [path for path in DOCUMENTS if path.with_suffix(".ko.md").exists()]
 
@@ -23,6 +24,18 @@ TRANSLATED = [path for path in DOCUMENTS if path.with_suffix(".ko.md").exists()]
 def test_links_lead_somewhere(path: Path) -> None:
     targets = re.findall(r"\]\(([^)#\s]+)", path.read_text(encoding="utf-8"))
     assert not [t for t in targets if not t.startswith("http") and not (path.parent / t).exists()]
+
+
+def anchors(path: Path) -> set[str]:
+    """What a link may name after the #, as GitHub makes it from a heading."""
+    headings = re.findall(r"^#+ (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=IDS)
+def test_links_lead_to_a_heading(path: Path) -> None:
+    targets = re.findall(r"\]\((?!http)([^)#\s]*)#([^)\s]+)\)", path.read_text(encoding="utf-8"))
+    assert not [(file, name) for file, name in targets if name not in anchors(path.parent / file if file else path)]
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=IDS)
@@ -36,8 +49,9 @@ def test_commands_exist(path: Path) -> None:
 
 def test_each_target_is_named_with_its_plain_command() -> None:
     targets = re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
-    rows = re.findall(r"^\| `make ([a-z-]+)", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
-    assert {"help", *rows} == set(targets)
+    for name in REFERENCES:
+        rows = re.findall(r"^\| `make ([a-z-]+)", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE)
+        assert {"help", *rows} == set(targets)
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=IDS)
@@ -72,7 +86,7 @@ def test_the_picture_of_the_rooms_is_the_same_everywhere_and_names_them_all() ->
     assert rooms <= set(re.findall(r"\w+", "\n".join(pictures[0])))
 
 
-@pytest.mark.parametrize("name", ["README.md", "README.ko.md"])
+@pytest.mark.parametrize("name", REFERENCES)
 def test_the_tree_is_what_is_there(name: str) -> None:
     tree = block(ROOT / name, "dvc.yaml   ")
     assert len(tree) <= 40
@@ -85,10 +99,10 @@ def test_the_tree_is_what_is_there(name: str) -> None:
     assert {path.parent.name for path in (ROOT / "reprotune").glob("*/__init__.py")} <= set(named)
 
 
-def test_the_readme_shows_dvcs_picture_of_the_stages() -> None:
+def test_the_reference_shows_dvcs_picture_of_the_stages() -> None:
     command = [sys.executable, "-m", "dvc", "dag", "--mermaid"]
     shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert block(ROOT / "README.md", "flowchart TD") == shown.strip().splitlines()
+    assert all(block(ROOT / name, "flowchart TD") == shown.strip().splitlines() for name in REFERENCES)
 
 
 @pytest.mark.parametrize("name", ["README.md", "README.ko.md"])
@@ -106,3 +120,23 @@ def test_both_languages_name_the_same(path: Path) -> None:
     one, other = (file.read_text(encoding="utf-8") for file in (path, path.with_suffix(".ko.md")))
     for pattern in (r"`[^`\n]+`", r"(?<![\w.])\d[\d,]*\.?\d+", r"\]\(([^)]+\.(?:py|svg))"):
         assert Counter(re.findall(pattern, one)) == Counter(re.findall(pattern, other))
+
+
+@pytest.mark.parametrize("path", TRANSLATED, ids=lambda path: path.stem)
+def test_both_languages_have_the_same_structure(path: Path) -> None:
+    """Headings, rows of tables, items of lists, pictures and blocks of code, in the same order."""
+    part = r"^(#+ |\||\d\. | *- |!\[| *```\w*)"
+    one, other = (file.read_text(encoding="utf-8") for file in (path, path.with_suffix(".ko.md")))
+    assert re.findall(part, one, re.MULTILINE) == re.findall(part, other, re.MULTILINE)
+
+
+@pytest.mark.parametrize("path", TRANSLATED, ids=lambda path: path.stem)
+def test_the_korean_keeps_to_its_terms(path: Path) -> None:
+    """One word each for trial, window, pruning and net, and one level of politeness."""
+    other_words = r"시행|프루닝|심장|계수기|예열|세요\b|(?<![가-힣])[망창](?:[은이을과의에]|\b)"
+    assert re.findall(other_words, path.with_suffix(".ko.md").read_text(encoding="utf-8")) == []
+
+
+def test_the_readme_is_short() -> None:
+    texts = [(ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "README.ko.md")]
+    assert all(len(text.splitlines()) <= 120 for text in texts)

@@ -23,7 +23,7 @@ ROOMS: tuple[dict[str, str], ...] = (
     {"results": "optuna ruamel"},
     {
         "tracking": "mlflow optuna_integration sqlalchemy",
-        "figures": "PIL matplotlib numpy optuna",
+        "figures": "PIL matplotlib numpy optuna rich",
         "advice": "",
     },
     {"pipeline": "jinja2 markupsafe rich torch"},

@@ -13,7 +13,7 @@ _AFTER_FAILURE = {
     "TimeoutError": "Raise execution.trial_timeout, then run `make retry`.",
 }
 _OTHER_FAILURE = (
-    "Mend the cause (fewer execution.workers need less memory), then run `make retry`; "
+    "Fix the cause (fewer execution.workers need less memory), then run `make retry`; "
     "results/{name}/trials.csv has all reasons."
 )
 
@@ -53,7 +53,7 @@ def ended_too_late(study: Study) -> Iterator[Advice]:
         what = "front" if study.spec.cost else "accuracy"
         yield Advice(
             f"{study.name}: the second half of its {count} trials brought no better {what}.",
-            "Half of them would have done.",
+            "Half of them would have been enough.",
             f"Lower {study.name}.n_trials, or widen {study.name}.search_space.",
         )
 
@@ -68,7 +68,7 @@ def timed_out(study: Study) -> Iterator[Advice]:
         count = len(study.trials)
         yield Advice(
             f"{study.name}: its timeout ended it after {count} of {study.spec.n_trials} trials.",
-            "A faster or slower machine ends elsewhere, so the results cannot be had again.",
+            "A faster or slower machine ends at another trial, so the results cannot be reproduced.",
             f"Set {study.name}.n_trials to {count}, and {study.name}.timeout to null.",
         )
 
@@ -78,7 +78,7 @@ def pruned_too_many(study: Study) -> Iterator[Advice]:
     complete, pruned = len(study.ranked), _pruned(study)
     if complete + pruned >= 20 and pruned >= 9 * complete:
         yield Advice(
-            f"{study.name}: only {complete} of {len(study.trials)} trials were trained to their end.",
+            f"{study.name}: only {complete} of {len(study.trials)} trials were trained to the end.",
             "So there is little to choose from.",
             f"Take another {study.name}.pruner, or none.",
         )
@@ -143,6 +143,6 @@ def overfitted(study: Study) -> Iterator[Advice]:
         yield Advice(
             f"{study.name}: the {len(ends)} best trials end with a loss of {train:.2f} on train and {valid:.2f} on "
             "valid, and that rises.",
-            "They learn their training images by heart.",
+            "They overfit their training images.",
             f"{data}, or fewer epochs, in {study.name}.search_space.",
         )

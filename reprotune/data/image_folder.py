@@ -105,12 +105,12 @@ def told(found: Found, images: Images, held_out: Mapping[SplitName, float]) -> s
     lines = [f"{len(found.paths):,} images: {named(classes, 20)}"]
     lines.append(f"{size:,} MB of disk, and twice that while it is made")
     if len(own) > 1:
-        lines.append(f"split as its folders are: {', '.join(own)}")
+        lines.append(f"the splits are its folders: {', '.join(own)}")
     if shares:
         lines.append(f"held out: {', '.join(shares)}")
     for why in dict.fromkeys(why for why, _ in found.passed_over):
         names = [name for reason, name in found.passed_over if reason == why]
-        lines.append(f"passed over, {why}: {len(names)} ({named(list(dict.fromkeys(names)))})")
+        lines.append(f"skipped, {why}: {len(names)} ({named(list(dict.fromkeys(names)))})")
     return "\n".join(f"{found.root}: {line}" for line in lines)
 
 
@@ -180,7 +180,7 @@ def _entries(folder: Path, passed: list[tuple[str, str]]) -> Iterator[os.DirEntr
             line = "is a link to a folder, in which DVC sees no change: put the folder there, or set data.images.folder"
             raise UserError(f"{named([entry.path])}: {line}")
         elif not entry.is_dir() and not entry.is_file():
-            raise UserError(f"{named([entry.path])}: is no file, or a link to none; take it out")
+            raise UserError(f"{named([entry.path])}: is not a file, or a link to none; remove it")
         else:
             yield entry
 

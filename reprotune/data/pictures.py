@@ -151,7 +151,7 @@ def take(paths: Sequence[Path], images: Images) -> Taken:
                 _write(file, row, pixels(load(paths[row]), images, black_and_white))
         if bad:
             told = "; ".join(f"{named(wrong)} ({reason})" for reason, wrong in bad.items())
-            raise UserError(f"no readable images: {told}; mend them or take them out")
+            raise UserError(f"no readable images: {told}; repair or remove them")
         file.flush()
         taken = np.memmap(file, np.uint8, "r", shape=(len(paths), len(MODES[images.mode]), *images.size))
     return Taken(taken, black_and_white, len(deep), several)

@@ -34,10 +34,10 @@ REPORT = RESULTS / "report.html"
 ADVICE = RESULTS / "advice.txt"  # a line each, the most important first
 STUDIES = {"single_objective": "The first study: accuracy", "multi_objective": "The second study: cost and accuracy"}
 FIGURES = {
-    "optimization_history": "Each trial's accuracy in the order of their numbers, and the best so far.",
-    "learning_curves": "Accuracy after each epoch: a line a trial; pruned ones end early.",
-    "pruning": "Epochs trained, and what all trials to their end would have taken.",
-    "importances": "Which hyperparameters decide the result, as shares of all importance.",
+    "optimization_history": "Each trial's accuracy by trial number, and the best so far.",
+    "learning_curves": "Accuracy after each epoch, one line per trial; pruned trials end early.",
+    "pruning": "Epochs trained, and how many there would be without pruning.",
+    "importances": "Which hyperparameters matter, as shares of the total importance.",
 }
 _SVG, _XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 

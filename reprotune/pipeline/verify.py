@@ -32,13 +32,13 @@ def differences(
         found = known[number] or futures[number].result()
         line = _difference(found, recorded[number])
         if not line and number in tracked and tuple(tracked[number]) != found.curve:
-            line = f"MLflow has another curve, from epoch {_first_difference(tracked[number], found.curve)}"
+            line = f"MLflow has a different curve from epoch {_first_difference(tracked[number], found.curve)}"
         yield number, line
 
 
 def _difference(found: Result, recorded: Result) -> str:
     if found.curve != recorded.curve:
-        return f"another curve, from epoch {_first_difference(recorded.curve, found.curve)}"
+        return f"a different curve from epoch {_first_difference(recorded.curve, found.curve)}"
     for name in ("cost", "state", "reason"):
         if getattr(found, name) != getattr(recorded, name):
             return f"{name} is {getattr(found, name)}, recorded is {getattr(recorded, name)}"
@@ -56,5 +56,5 @@ def environment(spec: StudySpec) -> str:
     recorded, here = read_json(spec.folder / "study.json"), spec.environment
     changed = [f"{name} {recorded[name]} → {value}" for name, value in here.items() if recorded.get(name) != value]
     if not changed and recorded["identity"] != spec.identity:
-        changed.append("the code that decides results")
-    return "; ".join(changed) or "in nothing that is recorded"
+        changed.append("the code that decides the results")
+    return "; ".join(changed) or "in nothing that was recorded"

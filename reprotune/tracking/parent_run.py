@@ -47,7 +47,8 @@ class ParentRun:
                 yield
         except store.Unusable as error:
             self.failed = True
-            print(f"MLflow failed and is left alone ({error}); `make tracking` makes up for it", file=sys.stderr)
+            line = f"MLflow failed, the study goes on without it ({error}); `make tracking` logs the rest"
+            print(line, file=sys.stderr)
 
     def end(self, status: str) -> None:
         if not self.failed:

@@ -21,9 +21,9 @@ NOTE = "mlflow.note.content"  # what MLflow shows as a description, in Markdown
 MARK = "reprotune"  # the tag of our runs. A parent's: its key. A nested one's: its number
 _LAST = {"epochs_trained", "test_accuracy_mean"}  # the metrics with which a nested run is whole
 EXPERIMENTS = {
-    "single_objective": "Studies that maximise validation accuracy: a run each, and nested in it a run for each trial.",
-    "multi_objective": "Studies that also minimise a cost: a run each, and nested in it a run for each trial.",
-    "evaluate": "The winners, trained again on train and valid, on test data; nested, a run for each of them.",
+    "single_objective": "Studies that maximise validation accuracy: one run per study, with a nested run per trial.",
+    "multi_objective": "Studies that also minimise a cost: one run per study, with a nested run per trial.",
+    "evaluate": "The best configs, trained again on train + valid and scored on test: a nested run per config.",
 }
 SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",  # it reports its use to its makers

@@ -86,8 +86,9 @@ def test_what_ended_it_is_the_key_to_raise(dataset: StoredDataset) -> None:
     one = study(dataset, rising((30, 0.85), (10, 0.9)), stopped_by="timeout", single_objective__n_trials=50)
     assert next(ended_too_early(one)).change.startswith("Raise single_objective.timeout")
     assert str(next(timed_out(one))) == (
-        "single_objective: its timeout ended it after 40 of 50 trials. A faster or slower machine ends elsewhere, so "
-        "the results cannot be had again. Set single_objective.n_trials to 40, and single_objective.timeout to null."
+        "single_objective: its timeout ended it after 40 of 50 trials. A faster or slower machine ends at another "
+        "trial, so the results cannot be reproduced. Set single_objective.n_trials to 40, and "
+        "single_objective.timeout to null."
     )
     assert not list(timed_out(study(dataset, [DONE] * 40)))
 

@@ -69,7 +69,7 @@ def test_copies_are_in_one_split_and_what_has_two_labels_is_named(
     assert dataset.own is not None
     assert (dataset.own.copies, dataset.own.two_labels, dataset.own.left_out) == (21, 3, 0)
     out = capsys.readouterr().out
-    assert "own: 21 are copies of another, pixel for pixel: they are in its split" in out
+    assert "own: 21 are pixel-for-pixel copies of another, and kept in its split" in out
     assert "own: 3 are under several classes: cat/3.png = cat/again/3.tif = dog/a cat.png" in out
 
 
@@ -89,7 +89,7 @@ def test_a_copy_in_a_later_split_of_the_folder_is_left_out(capsys: pytest.Captur
     assert (found[50], found[40], found[59]) == (["test"], ["valid"], ["test"])
     assert dataset.own is not None
     assert (dataset.own.copies, dataset.own.two_labels, dataset.own.left_out) == (3, 0, 3)
-    assert "own: 3 are left out, as copies of them are in test, or in valid" in capsys.readouterr().out
+    assert "own: 3 are left out, because copies of them are in test or valid" in capsys.readouterr().out
 
 
 def test_a_split_of_copies_alone_is_taken_out_of_train() -> None:

@@ -93,7 +93,7 @@ def test_what_programs_leave_is_no_class_no_picture_and_no_stop(
     assert found.paths == before.paths
     assert found.classes == before.classes
     told = image_folder.told(found, images(folder), {})
-    assert "passed over, " in told
+    assert "skipped, " in told
     assert told.isprintable() or "\r" not in told
 
 
@@ -123,8 +123,8 @@ def test_what_is_taken_is_told_before_it_is_read(
         f"{folder}: 40 images: cat 20, dog 20",
         f"{folder}: 1 MB of disk, and twice that while it is made",
         f"{folder}: held out: 15% test, 15% valid",
-        f"{folder}: passed over, outside of the class folders: 1 (README.txt)",
-        f"{folder}: passed over, hidden: 1 (.DS_Store)",
+        f"{folder}: skipped, outside of the class folders: 1 (README.txt)",
+        f"{folder}: skipped, hidden: 1 (.DS_Store)",
     ]
 
 
@@ -184,7 +184,7 @@ def test_a_test_set_without_classes_is_passed_over(tmp_path: Path) -> None:
     found = image_folder.find(images(tmp_path / "own"))
     assert len(found.paths) == 40
     assert "held out: 15% test" in image_folder.told(found, images(tmp_path / "own"), {"test": 0.15})
-    assert "passed over, outside of the class folders: 5" in image_folder.told(found, images(tmp_path / "own"), {})
+    assert "skipped, outside of the class folders: 5" in image_folder.told(found, images(tmp_path / "own"), {})
 
 
 def test_links_to_files_are_followed(folder: Path, tmp_path: Path) -> None:
@@ -204,12 +204,12 @@ def test_what_dvc_does_not_see_is_refused(folder: Path, tmp_path: Path, place: s
     with pytest.raises(UserError, match=rf"{folder / place}: is a link to a folder, in which DVC sees no change"):
         image_folder.find(images(folder))
     (tmp_path / "emu").rmdir()
-    with pytest.raises(UserError, match=rf"{folder / place}: is no file, or a link to none"):
+    with pytest.raises(UserError, match=rf"{folder / place}: is not a file, or a link to none"):
         image_folder.find(images(folder))
     (folder / place).unlink()
     os.mkfifo(folder / place)
     if "/" in place:
-        with pytest.raises(UserError, match=rf"{folder / place}: is no file, or a link to none"):
+        with pytest.raises(UserError, match=rf"{folder / place}: is not a file, or a link to none"):
             image_folder.find(images(folder))
 
 
@@ -273,13 +273,13 @@ def test_bad_files_are_named(folder: Path) -> None:
         stored(folder)
     assert str(refused.value) == (
         f"no readable images: {bad[0]} (no AVIF, BMP, GIF, JPEG, JPEG2000, PNG, PPM, TIFF or WEBP, or without pixels); "
-        f"{bad[1]} (image file is truncated); mend them or take them out"
+        f"{bad[1]} (image file is truncated); repair or remove them"
     )
     for path in bad:
         path.write_bytes(b"")
     with pytest.raises(UserError) as refused:
         stored(folder)
-    assert str(refused.value).endswith(f"{bad[4]} and 2 more (empty); mend them or take them out")
+    assert str(refused.value).endswith(f"{bad[4]} and 2 more (empty); repair or remove them")
     assert str(bad[5]) not in str(refused.value)
 
 

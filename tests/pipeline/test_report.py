@@ -113,7 +113,7 @@ def test_it_reads_only_what_dvc_yaml_declares(
     assert report.REPORT.read_text() == source
     monkeypatch.setattr(dataset, "own", Own(copies=21, two_labels=3, left_out=4, groups=12, range=(0, 4095)))
     report.write(PARAMS, dataset)
-    told = "21 are copies of another and in its split, 3 are under several classes, 4 were left out"
+    told = "21 are copies of another, kept in its split, 3 are under several classes, 4 were left out"
     assert told in report.REPORT.read_text()
     more = "12 groups are in one split each. In pictures of more than 8 bits, 0 is black and 4095 is white."
     assert more in report.REPORT.read_text()

@@ -50,7 +50,7 @@ def test_every_trial_is_trained_again_to_the_same_bits(
     shutil.rmtree("studies")
     found = list(verify.differences(declared, numbers, tracked, InlineExecutor()))
     assert found == [(number, "") for number in numbers]
-    assert verify.environment(declared) == "in nothing that is recorded"
+    assert verify.environment(declared) == "in nothing that was recorded"
 
 
 def choices(*values: object) -> dict[str, object]:
@@ -106,9 +106,9 @@ def test_a_difference_is_found(repository: Path, dataset: StoredDataset, monkeyp
     tracked[0][0] = tracked[0][0]._replace(train_loss=0.0)
 
     found = dict(verify.differences(declared, [0, 1, 2, 3], tracked, InlineExecutor()))
-    assert found[0] == "MLflow has another curve, from epoch 1"
+    assert found[0] == "MLflow has a different curve from epoch 1"
     assert found[1] == ""
-    assert found[2] == "another curve, from epoch 2"
+    assert found[2] == "a different curve from epoch 2"
     assert found[3].startswith("cost is Cost(flops=")
     monkeypatch.setenv("MKL_CBWR", "COMPATIBLE")
     assert "MKL_CBWR AVX2 → COMPATIBLE" in verify.environment(declared)

@@ -70,8 +70,8 @@ def test_contains(change: dict[str, Any], inside: bool) -> None:
     assert spaces.contains(space, config | change) is inside
 
 
-def test_the_readme_names_every_hyperparameter() -> None:
-    table = (ROOT / "README.md").read_text().split("What can be searched")[1].split("\n- ")[0]
+def test_the_reference_names_every_hyperparameter() -> None:
+    table = (ROOT / "docs/reference.md").read_text().split("What can be searched")[1].split("\n#")[0]
     assert {name for name in hyperparameters.LEGAL if f"`{name}`" not in table} == set()
 
 

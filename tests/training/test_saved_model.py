@@ -86,7 +86,7 @@ def test_how_a_picture_was_read_is_told(
     monkeypatch.setattr(sys, "argv", ["predict", "deep.png", "frames.gif", "plain.png", str(odd)])
     predict.main()
     deep, several, plain, escaped = capsys.readouterr().out.splitlines()
-    assert deep.endswith("%; 0 was taken for black, 4095 for white")
+    assert deep.endswith("%; black is 0, white is 4095")
     assert several.endswith("%; the first of several frames or pages")
     assert plain.endswith("%")
     assert escaped == plain.replace("plain.png", r"caf\xe9.png")

@@ -1,0 +1,42 @@
+"""The winners as tables, for a terminal."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.box import SIMPLE
+from rich.table import Table
+
+from reprotune.results.scores import on_valid, titles, told
+
+COLUMNS = ("trial", "accuracy\non valid", "accuracy\non test", "FLOPs", "parameters")
+CHEAPER = ("points lost\non valid", "points lost\non test", "cost saved")
+
+
+def winners(chosen: Mapping[str, Mapping[str, Any]], scores: Mapping[str, Mapping[str, Any]]) -> Table:
+    """Each winner and the default, with its accuracies and costs; those that are one trial together."""
+    table = _of_columns(COLUMNS)
+    front = titles({name: trial for name, trial in chosen.items() if name != "best"})
+    for name, title in {"best": "best", **front, "default": "default"}.items():
+        trial, score = chosen.get(name, {}), scores[name]
+        test = told(score["test_accuracy"])
+        number, valid = (str(trial["number"]), on_valid(trial)) if trial else ("", "")
+        table.add_row(title, number, valid, test, f"{score['flops']:,}", f"{score['parameters']:,}")
+    return table
+
+
+def cheaper(front: Mapping[str, Mapping[str, Any]], scores: Mapping[str, Mapping[str, Any]]) -> Table:
+    """What each winner loses and saves over the most accurate one."""
+    table = _of_columns(CHEAPER)
+    most, *others = titles(front).items()
+    for name, title in others:
+        on_test = (scores[of]["test_accuracy"]["mean"] for of in (most[0], name))
+        lost = (front[name]["accuracy_lost"], next(on_test) - next(on_test))
+        table.add_row(title, *(f"{100 * share:.2f}" for share in lost), f"{front[name]['cost_saved']:.1%}")
+    return table
+
+
+def _of_columns(columns: Sequence[str]) -> Table:
+    table = Table("", *columns, box=SIMPLE)
+    for column in table.columns[1:]:
+        column.justify, column.no_wrap = "right", True
+    return table
