@@ -1,6 +1,6 @@
 """Print what the last run found, from results/."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from rich.table import Table
 
 from reprotune import cli
 from reprotune.artifacts import read_json, read_yaml
-from reprotune.results.scores import titles, told
+from reprotune.results.scores import cheaper, titles, told
 
 RESULTS = Path("results")
 _MOST = 2  # pieces of advice that a summary has room for
@@ -26,16 +26,16 @@ def main() -> None:
     console = Console(highlight=False, markup=False, emoji=False)
     console.print()
     for name, metrics in studies.items():
-        large = f" ({metrics['too_large']} too large to be trained)" if metrics["too_large"] else ""
+        large = f" ({metrics['too_large']} too large)" if metrics["too_large"] else ""
         counts = f"{metrics['trials']} trials, {metrics['pruned']} pruned{large}, {metrics['failed']} failed"
         console.print(f"{name}: {counts}, ended by {metrics['stopped_by']}")
     console.print(f"best config: {', '.join(f'{name} {_short(value)}' for name, value in best['params'].items())}")
-    console.print(_table({"best": best, **front}, scores))
+    console.print(_table(COLUMNS, _rows({"best": best, **front}, scores)))
     if not studies["multi_objective"]["feasible"]:
         floor = studies["multi_objective"]["hypervolume_reference"]["accuracy"]
         console.print(f"No trial of multi_objective reached min_accuracy, {floor}: the most accurate stand in.")
-    if len(titles(front)) > 1:
-        console.print(_cheaper(front, scores))
+    if rows := cheaper(front, scores):
+        console.print(_table(CHEAPER, rows))
     score, default = (scores[name]["test_accuracy"] for name in ("best", "default"))
     over = f"mean of {score['n']} seeds" if score["n"] > 1 else "1 seed"
     gained = 100 * (score["mean"] - default["mean"])
@@ -55,32 +55,20 @@ def _advice() -> Iterator[str]:
         yield f"{len(found) - _MOST} more: python -m stages.advise"
 
 
-def _table(chosen: Mapping[str, Mapping[str, Any]], scores: Mapping[str, Mapping[str, Any]]) -> Table:
-    table = _of_columns(COLUMNS)
+def _rows(chosen: Mapping[str, Mapping[str, Any]], scores: Mapping[str, Mapping[str, Any]]) -> Iterator[Sequence[str]]:
     front = titles({name: trial for name, trial in chosen.items() if name != "best"})
     for name, title in {"best": "best", **front, "default": "default"}.items():
         trial, score = chosen.get(name, {}), scores[name]
-        test = told(score["test_accuracy"])
         number, valid = (str(trial["number"]), f"{trial['accuracy']:.4f}") if trial else ("", "")
-        table.add_row(title, number, valid, test, f"{score['flops']:,}", f"{score['parameters']:,}")
-    return table
+        yield title, number, valid, told(score["test_accuracy"]), f"{score['flops']:,}", f"{score['parameters']:,}"
 
 
-def _cheaper(front: Mapping[str, Mapping[str, Any]], scores: Mapping[str, Mapping[str, Any]]) -> Table:
-    """What each winner loses and saves over the most accurate one."""
-    table = _of_columns(CHEAPER)
-    most, *cheaper = titles(front).items()
-    for name, title in cheaper:
-        on_test = (scores[of]["test_accuracy"]["mean"] for of in (most[0], name))
-        lost = (front[name]["accuracy_lost"], next(on_test) - next(on_test))
-        table.add_row(title, *(f"{100 * share:.2f}" for share in lost), f"{front[name]['cost_saved']:.1%}")
-    return table
-
-
-def _of_columns(columns: Sequence[str]) -> Table:
+def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
     table = Table("", *columns, box=SIMPLE)
     for column in table.columns[1:]:
         column.justify, column.no_wrap = "right", True
+    for row in rows:
+        table.add_row(*row)
     return table
 
 

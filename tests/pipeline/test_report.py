@@ -84,7 +84,7 @@ def test_the_report(source: str) -> None:
     for name, title in cheaper:
         lost, saved = (100 * choices[name][key] for key in ("accuracy_lost", "cost_saved"))
         assert f'<th scope="row">{title}</th><td>{lost:.2f}</td>' in source
-        assert f"<td>{saved:.1f} %</td></tr>" in source
+        assert f"<td>{saved:.1f}%</td></tr>" in source
 
 
 def test_it_reads_only_what_dvc_yaml_declares(
