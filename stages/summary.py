@@ -9,7 +9,7 @@ from rich.console import Console
 from reprotune import cli
 from reprotune.artifacts import read_json, read_yaml
 from reprotune.figures import tables
-from reprotune.results.scores import certainty, titles
+from reprotune.results.scores import certainty, cheaper
 
 RESULTS = Path("results")
 _MOST = 2  # pieces of advice that a summary has room for
@@ -23,7 +23,7 @@ def main() -> None:
     console = Console(highlight=False, markup=False, emoji=False)
     console.print()
     for name, metrics in studies.items():
-        large = f" ({metrics['too_large']} too large to be trained)" if metrics["too_large"] else ""
+        large = f" ({metrics['too_large']} too large)" if metrics["too_large"] else ""
         counts = f"{metrics['trials']} trials, {metrics['pruned']} pruned{large}, {metrics['failed']} failed"
         console.print(f"{name}: {counts}, ended by {metrics['stopped_by']}")
         if found := certainty(metrics):
@@ -33,8 +33,8 @@ def main() -> None:
     if not studies["multi_objective"]["feasible"]:
         floor = studies["multi_objective"]["hypervolume_reference"]["accuracy"]
         console.print(f"No trial of multi_objective reached min_accuracy, {floor}: the most accurate stand in.")
-    if len(titles(front)) > 1:
-        console.print(tables.cheaper(front, scores))
+    if rows := cheaper(front, scores):
+        console.print(tables.cheaper(rows))
     score, default = (scores[name]["test_accuracy"] for name in ("best", "default"))
     over = f"mean of {score['n']} seeds" if score["n"] > 1 else "1 seed"
     gained = 100 * (score["mean"] - default["mean"])

@@ -22,7 +22,7 @@ from reprotune.figures.style import UNITS
 from reprotune.params import Params
 from reprotune.pipeline import evaluation
 from reprotune.results.read import read_trials
-from reprotune.results.scores import certainty, on_valid, titles, told
+from reprotune.results.scores import certainty, cheaper, on_valid, titles, told
 from reprotune.search.spec import StudySpec
 from reprotune.tracking.parent_run import add_files, parent_run
 from reprotune.training import saved_model
@@ -57,7 +57,7 @@ def write(params: Params, dataset: StoredDataset) -> None:
     """results/report.html, and the advice in it as results/advice.txt"""
     advice = advise(params, dataset)
     front = read_yaml(RESULTS / "multi_objective/best_configs.yaml")
-    cost = params.multi_objective.minimize
+    scores, cost = read_json(RESULTS / "evaluation/metrics.json"), params.multi_objective.minimize
     templates = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
@@ -65,13 +65,13 @@ def write(params: Params, dataset: StoredDataset) -> None:
         dataset=dataset,
         sizes=dataset.sizes,
         seed=params.seed,
-        scores=read_json(RESULTS / "evaluation/metrics.json"),
+        scores=scores,
         told=told,
         on_valid=on_valid,
         certainty=certainty,
         winners={"best": read_yaml(RESULTS / "single_objective/best_config.yaml"), **front},
         titles={"best": "best", **titles(front), "default": "default"},
-        cheaper=list(titles(front).items())[1:],
+        cheaper=cheaper(front, scores),
         cost={"flops": "FLOPs"}.get(cost, cost),
         cost_unit=UNITS[cost],
         front=_front(read_csv(RESULTS / "multi_objective/pareto_front.csv")),

@@ -38,3 +38,14 @@ def titles(choices: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     for name, choice in choices.items():
         names.setdefault(choice["number"], []).append(name)
     return {same[0]: ", ".join(name.replace("_", " ") for name in same) for same in names.values()}
+
+
+def cheaper(choices: Mapping[str, Mapping[str, Any]], scores: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, ...]]:
+    """A row for each winner but the most accurate: title, points lost to that on valid and on test, cost saved."""
+    rows = []
+    most, *others = titles(choices).items()
+    for name, title in others:
+        on_test = scores[most[0]]["test_accuracy"]["mean"] - scores[name]["test_accuracy"]["mean"]
+        lost = (f"{100 * share:.2f}" for share in (choices[name]["accuracy_lost"], on_test))
+        rows.append((title, *lost, f"{choices[name]['cost_saved']:.1%}"))
+    return rows

@@ -17,6 +17,7 @@ from reprotune.errors import UserError
 from reprotune.pipeline import evaluation, report
 from reprotune.pipeline.run_study import run_study
 from reprotune.results import read
+from reprotune.results.scores import titles
 from reprotune.search import spec as specs
 from stages import summary
 
@@ -95,6 +96,13 @@ def test_the_report(source: str) -> None:
     assert shown == sorted(f"trial {row['number']}" for row in trials)
     front = read_csv(Path("results/multi_objective/pareto_front.csv"))
     assert {row["number"] for row in front} <= set(page.texts["th"])
+    choices = read_yaml(Path("results/multi_objective/best_configs.yaml"))
+    cheaper = list(titles(choices).items())[1:]
+    assert cheaper
+    for name, title in cheaper:
+        lost, saved = (100 * choices[name][key] for key in ("accuracy_lost", "cost_saved"))
+        assert f'<th scope="row">{title}</th><td>{lost:.2f}</td>' in source
+        assert f"<td>{saved:.1f}%</td></tr>" in source
 
 
 def test_it_reads_only_what_dvc_yaml_declares(
