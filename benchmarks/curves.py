@@ -57,12 +57,12 @@ def _channels(high: int, low: int) -> IntRange:
 SOURCES = {
     "digits": Source(PARAMS, seeds=10),
     "fashion_mlp": Source(
-        Path("presets/fashion-mlp.yaml"), seeds=1, n_trials=84, data={"train_examples": 5_000, "valid_examples": 5_000}
+        Path("presets/fashion-mlp.yaml"), seeds=1, data={"train_examples": 5_000, "valid_examples": 5_000}
     ),
     "fashion_cnn": Source(
         Path("presets/fashion-cnn.yaml"),
         seeds=1,
-        n_trials=26,
+        n_trials=50,
         data={"train_examples": 3_000, "valid_examples": 3_000},
         space={"channels_1": _channels(8, 4), "channels_2": _channels(16, 8), "channels_3": _channels(32, 8)},
     ),
