@@ -4,8 +4,9 @@
     python -m benchmarks.curves fashion_mlp --mirror /usr/share/datasets/fashion-mnist
 
 A row a trial, in recorded/NAME.csv.gz: the study's seed, the cost of its space's largest model, the trial's cost and
-its validation accuracy after each epoch. Trial for trial they are what params.yaml or the preset would train, on fewer
-images, and smaller nets where that is said.
+its validation accuracy after each epoch. They are the first trials of the study that params.yaml or the preset
+describes, on fewer images, and smaller nets where that is said; the digits' that are here were trained by 0.1.0, which
+had other seeds and arithmetic.
 """
 
 import argparse
