@@ -1,132 +1,84 @@
-"""Pruning rules on recorded studies: what each saves and what it loses, in seconds, without training.
+"""Pruning rules on recorded learning curves: what each saves and what it loses, without training.
 
-    python -m benchmarks.replay --record    # makes curves.csv.gz: 10 unpruned multi-objective studies
-    python -m benchmarks.replay             # a line a rule
+    python -m benchmarks.replay                          # the digits' studies as they were told, a line a rule
+    python -m benchmarks.replay fashion_mlp --draws 30   # trials drawn from its study, in an order by chance
 
 A rule sees what a worker would: the trials told when its own was asked, each as far as the rule let it come. What
 it cannot show is that a sampler that sees pruned trials proposes others: benchmarks/search.py does.
 """
 
 import argparse
-import csv
-import gzip
 import statistics
-from collections.abc import Callable, Sequence
-from functools import partial
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from optuna.pruners import BasePruner, MedianPruner
+import numpy as np
 
-from benchmarks import studies
-from reprotune import params
-from reprotune.artifacts import atomic_write
-from reprotune.execution import engines
-from reprotune.results import winners
-from reprotune.search.history import PastTrial, frozen_trials
+from benchmarks import curves
+from benchmarks.curves import WINDOW, Recorded
+from benchmarks.rules import FIRST, SECOND, Rule
 from reprotune.search.pareto import Point, hypervolume
-from reprotune.search.pruners import ParetoPruner, TrialPruner
 
-RECORDED = Path(__file__).with_name("curves.csv.gz")
-
-
-class Rule(NamedTuple):
-    pruner: Callable[[], BasePruner]
-    compared: Callable[[float, float], bool]  # (cost of another trial, own cost) → whether it is compared with it
+DRAWN = 0.75  # of a study's trials
 
 
-RULES = {
-    **{f"pareto, margin {m}": Rule(partial(ParetoPruner, m), lambda other, own: True) for m in (0, 0.01, 0.02, 0.03)},
-    "median of what costs no more": Rule(MedianPruner, lambda other, own: other <= own),
-    "median of half to twice the cost": Rule(MedianPruner, lambda other, own: own / 2 <= other <= own * 2),
-    "median of all": Rule(MedianPruner, lambda other, own: True),
-}
+class Score(NamedTuple):
+    saved: float  # share of the epochs
+    gap: float  # between the best accuracy of all trials and of those that were trained to their end
+    kept: float  # share of the hypervolume
 
 
-class Recorded(NamedTuple):
-    """A study's trials (cost, accuracies), and the cost of its hypervolume's reference point."""
-
-    trials: Sequence[tuple[float, tuple[float, ...]]]
-    costliest: float
-
-
-def record(path: Path, seeds: int, n_trials: int, window: int) -> None:
-    """Train the studies, and write a row a trial."""
-    rows: list[tuple[str, ...]] = [("seed", "costliest", "cost", "accuracies")]
-    studies.dataset()
-    with engines.started(params.load().execution) as pool:
-        for recorded in [pool.submit(_recorded, seed, n_trials, window) for seed in range(seeds)]:
-            rows += recorded.result()
-            print(f"seed {rows[-1][0]}: recorded", flush=True)
-    with atomic_write(path) as temporary:
-        temporary.write_bytes(gzip.compress("".join(f"{','.join(row)}\n" for row in rows).encode(), mtime=0))
-
-
-def _recorded(seed: int, n_trials: int, window: int) -> list[tuple[str, ...]]:
-    spec = studies.spec("multi_objective", seed, "tpe", "none", window)
-    rows: list[tuple[str, ...]] = []
-    for trial in winners.complete(studies.run(spec, lambda trials: len(trials) == n_trials)):
-        accuracies = " ".join(f"{point.valid_accuracy:.6g}" for point in trial.result.curve)
-        rows.append((str(seed), str(spec.reference_point[0]), str(winners.point(trial)[0]), accuracies))
-    return rows
-
-
-def read(path: Path) -> list[Recorded]:
-    with gzip.open(path, "rt", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    found = []
-    for seed in dict.fromkeys(row["seed"] for row in rows):
-        own = [row for row in rows if row["seed"] == seed]
-        trials = [(float(row["cost"]), tuple(map(float, row["accuracies"].split()))) for row in own]
-        found.append(Recorded(trials, float(own[0]["costliest"])))
-    return found
-
-
-def replay(name: str, recorded: Recorded, window: int) -> tuple[float, float]:
-    """(share of the epochs that the rule saves, share of the hypervolume that is kept)."""
-    past: list[PastTrial] = []
-    for number, (cost, accuracies) in enumerate(recorded.trials):
-        told = past[: max(0, number - window + 1)]
-        compared = [other for other in told if RULES[name].compared(other.cost or 0.0, cost)]
-        epochs = len(accuracies)
-        judge = TrialPruner(RULES[name].pruner(), frozen_trials(compared), number, cost, epochs)
-        judged = enumerate(accuracies[:-1], start=1)
-        ended = next((epoch for epoch, accuracy in judged if judge.should_prune(epoch, accuracy)), epochs)
-        past.append(PastTrial("COMPLETE" if ended == epochs else "PRUNED", accuracies[:ended], cost, {}))
-    trained = sum(len(trial.accuracies) for trial in past)
-    whole = sum(len(accuracies) for _, accuracies in recorded.trials)
-    kept = [(trial.cost or 0.0, trial.accuracies[-1]) for trial in past if trial.state == "COMPLETE"]
+def score(recorded: Recorded, rule: Rule, window: int) -> Score:
+    trials = recorded.trials
+    trained = rule(trials, window)
+    ends = [(cost, accuracies[-1]) for cost, accuracies in trials]
+    whole = [end for end, (_, accuracies), e in zip(ends, trials, trained, strict=True) if e == len(accuracies)]
     reference: Point = (recorded.costliest, 0.0)
-    reached = hypervolume([(cost, accuracies[-1]) for cost, accuracies in recorded.trials], reference)
-    return 1 - trained / whole, hypervolume(kept, reference) / reached
+    return Score(
+        1 - sum(trained) / sum(len(accuracies) for _, accuracies in trials),
+        max(accuracy for _, accuracy in ends) - max((accuracy for _, accuracy in whole), default=0.0),
+        hypervolume(whole, reference) / hypervolume(ends, reference),
+    )
+
+
+def drawn(studies: Sequence[Recorded], draws: int) -> Iterator[Recorded]:
+    """Of each study in its turn a part of its trials, in an order by chance; without draws, the studies as they are."""
+    if not draws:
+        yield from studies
+    for draw in range(draws):
+        trials, costliest = studies[draw % len(studies)]
+        order = np.random.default_rng(draw).permutation(len(trials))[: round(DRAWN * len(trials))]
+        yield Recorded([trials[i] for i in order], costliest)
+
+
+def show(studies: Sequence[Recorded], window: int) -> None:
+    sizes = {len(study.trials) for study in studies}
+    print(f"{len(studies)} studies of {min(sizes)} to {max(sizes)} trials, window {window}; mean (worst)")
+    print(f"{'first study':<44}{'epochs saved':>18}{'gap to the best':>20}")
+    for name, rule in FIRST.items():
+        scores = [score(study, rule, window) for study in studies]
+        gaps = [one.gap for one in scores]
+        print(f"{name:<44}{_saved(scores):>18}{f'{statistics.fmean(gaps):.4f} ({max(gaps):.4f})':>20}", flush=True)
+    print(f"{'second study':<44}{'epochs saved':>18}{'hypervolume kept':>20}")
+    for name, rule in SECOND.items():
+        scores = [score(study, rule, window) for study in studies]
+        kept = [one.kept for one in scores]
+        print(f"{name:<44}{_saved(scores):>18}{f'{statistics.fmean(kept):.4f} ({min(kept):.4f})':>20}", flush=True)
+
+
+def _saved(scores: Sequence[Score]) -> str:
+    saved = [one.saved for one in scores]
+    return f"{statistics.fmean(saved):.1%} ({min(saved):.1%})"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--record", action="store_true", help="train the studies instead")
-    parser.add_argument("--quick", action="store_true", help="record two short studies, and replay these")
-    parser.add_argument("--window", type=int, default=8)
+    parser.add_argument("name", nargs="?", default="digits", choices=curves.SOURCES)
+    parser.add_argument("--draws", type=int, default=0)
+    parser.add_argument("--window", type=int, default=WINDOW)
     arguments = parser.parse_args()
-    if arguments.quick:
-        with TemporaryDirectory() as folder:
-            path = Path(folder) / RECORDED.name
-            record(path, seeds=2, n_trials=12, window=2)
-            show(read(path), window=2)
-    elif arguments.record:
-        record(RECORDED, seeds=10, n_trials=100, window=arguments.window)
-    else:
-        show(read(RECORDED), arguments.window)
-
-
-def show(recorded: Sequence[Recorded], window: int) -> None:
-    print(f"{len(recorded)} studies, window {window}; mean (least)")
-    print(f"{'rule':<34}{'epochs saved':>18}{'hypervolume kept':>20}")
-    for name in RULES:
-        saved, kept = zip(*(replay(name, study, window) for study in recorded), strict=True)
-        epochs = f"{statistics.fmean(saved):.1%} ({min(saved):.1%})"
-        volume = f"{statistics.fmean(kept):.4f} ({min(kept):.4f})"
-        print(f"{name:<34}{epochs:>18}{volume:>20}", flush=True)
+    recorded = curves.read(curves.path_of(arguments.name))
+    show(list(drawn(recorded, arguments.draws)), arguments.window)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,10 @@ def dataset() -> stored.StoredDataset:
 
 def spec(name: str, seed: int, sampler: str, pruner: str, window: int) -> StudySpec:
     """name: the section of params.yaml. The study ends where its reader does, and has no floor: search.csv had none."""
-    declared = specs.from_params(params.load(), name, dataset())
+    return changed(specs.from_params(params.load(), name, dataset()), seed, sampler, pruner, window)
+
+
+def changed(declared: StudySpec, seed: int, sampler: str, pruner: str, window: int) -> StudySpec:
     changes = {"seed": seed, "sampler": sampler, "pruner": pruner, "window": window}
     return replace(declared, **changes, min_accuracy=None, n_trials=10_000, timeout=None)  # type: ignore[arg-type]
 
