@@ -18,13 +18,13 @@ help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-17s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # uv takes a fraction of pip's time, from the same file with the same hashes; pip, where uv cannot be had.
-PIP := $(VENV)/bin/python -m pip install --quiet --require-hashes
-UV := uv pip install --quiet --python $(VENV)/bin/python
-INSTALL = $(UV) --require-hashes --requirement requirements.txt || $(PIP) --requirement requirements.txt
+BY_PIP := $(VENV)/bin/python -m pip install --quiet --require-hashes
+BY_UV := uv pip install --quiet --python $(VENV)/bin/python
+INSTALL = command -v uv > /dev/null && $(BY_UV) --require-hashes --requirement requirements.txt || $(BY_PIP) --requirement requirements.txt
 # PyTorch's build without CUDA has other files, so other hashes: it alone is taken without them.
 ifdef TORCH
 WITHOUT_CUDA = awk '/^[a-z]/ {cuda = /^(torch|torchvision|triton|nvidia-[a-z0-9-]+|cuda-[a-z]+)==/} !cuda' requirements.txt
-INSTALL = $(UV) --no-deps --require-hashes --requirement <($(WITHOUT_CUDA)) && $(UV) --no-deps \
+INSTALL = $(BY_UV) --no-deps --require-hashes --requirement <($(WITHOUT_CUDA)) && $(BY_UV) --no-deps \
 	$(if $(filter cpu,$(TORCH)),--torch-backend cpu,--no-index --find-links $(TORCH)) $$(grep -oE '^torch(vision)?==[0-9.]+' requirements.txt)
 endif
 
@@ -36,7 +36,7 @@ $(VENV)/installed: $(shell cmp -s requirements.txt $(VENV)/installed || echo dif
 	@git rev-parse --git-dir > /dev/null 2>&1 || test -e .git || grep -qs no_scm .dvc/config.local || { echo "error: $(CURDIR): is no git repository, which DVC needs: \`git init\` makes it one; without git, write \`[core] no_scm = true\`, in two lines, to .dvc/config.local" >&2; exit 2; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version)'
 	$(PYTHON) -m venv $(VENV)
-	@command -v uv > /dev/null || $(PIP) --no-deps --requirement <(sed -n '/^uv==/,/[^\\]$$/p' requirements.txt) || true
+	@command -v uv > /dev/null || $(BY_PIP) --no-deps --requirement <(sed -n '/^uv==/,/[^\\]$$/p' requirements.txt) || true
 	$(INSTALL)
 	@cp requirements.txt $@
 
