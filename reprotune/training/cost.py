@@ -14,7 +14,7 @@ from reprotune.data.images import Shape
 
 # thop has its rules by a layer's own class, not by what it inherits.
 _COUNTED_AS = {Linear: count_linear, Conv2d: count_convNd, Dropout: zero_ops, Dropout2d: zero_ops}
-# Parameters of a model that is given memory to be profiled: on the meta device, torch imports its compiler, for a second.
+# Parameters of a model that is given memory: on the meta device, torch imports its compiler, which takes a second.
 _SMALL = 2**24
 
 
