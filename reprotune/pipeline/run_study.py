@@ -24,12 +24,14 @@ def run_study(spec: StudySpec, executor: Executor, anew: bool) -> None:
     def discard(opened: journal.Journal) -> bool:
         return anew and study.finished(spec, opened)
 
+    def begin() -> None:
+        parents.append(until_the_end.enter_context(_tracked(spec)))
+
+    parents: list[ParentRun] = []
     kernels.warn_if_untried()
     _tell_of_others(spec)
     with journal.opened(spec.journal, spec.directions, discard) as opened, ExitStack() as until_the_end:
-        parents: list[ParentRun] = []
         # MLflow is imported and opened while the first trials are trained.
-        begin = lambda: parents.append(until_the_end.enter_context(_tracked(spec)))  # noqa: E731
         _follow(study.run(spec, opened, executor, meanwhile=begin), opened, spec, parents)
 
 
