@@ -2,8 +2,7 @@
 
 Clones of both, pair by pair in turn, run `dvc repro` from nothing, then after each of CHANGES; `--tiny` (3 trials of an
 epoch on 500 images a study) shows what is fixed. CPU counts every process, the workers' server too, which `time` does
-not see. Prints medians over the rounds, this checkout's as a share of the other's.
-RESULTS
+not see. Prints medians over the rounds, this checkout's as a share of the other's. docs/performance.md has results.
 """
 
 import argparse

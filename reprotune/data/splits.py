@@ -38,7 +38,8 @@ def _shares(of_classes: np.ndarray, count: int, rng: np.random.RandomState) -> n
             raised = rng.choice(tied, size=min(len(tied), left), replace=False)
             shares[raised] += 1
             left -= len(raised)
-    return shares.astype(np.int64)
+    of_class: np.ndarray = shares.astype(np.int64)
+    return of_class
 
 
 def stratified_part(part: Part, count: int | None, seed: int, key: str) -> Part:

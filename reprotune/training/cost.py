@@ -14,6 +14,8 @@ from reprotune.data.images import Shape
 
 # thop has its rules by a layer's own class, not by what it inherits.
 _COUNTED_AS = {Linear: count_linear, Conv2d: count_convNd, Dropout: zero_ops, Dropout2d: zero_ops}
+# Parameters of a model that is given memory: on the meta device, torch imports its compiler, which takes a second.
+_SMALL = 2**24
 
 
 class Cost(NamedTuple):
@@ -49,6 +51,12 @@ class Caps(NamedTuple):
 def measure(model: nn.Module, shape: Shape) -> Cost:
     """The cost of one example of this shape. The model may be on the meta device."""
     profiled = deepcopy(model).eval()  # thop leaves buffers in what it profiles
-    example = torch.zeros(1, *shape, device=next(model.parameters()).device)
+    parameters = sum(p.numel() for p in model.parameters())
+    device = next(model.parameters()).device
+    if device.type == "meta" and parameters <= _SMALL:
+        profiled, device = profiled.to_empty(device="cpu"), torch.device("cpu")
+        for tensor in profiled.state_dict().values():
+            tensor.zero_()
+    example = torch.zeros(1, *shape, device=device)
     macs, _ = thop.profile(profiled, inputs=(example,), custom_ops=_COUNTED_AS, verbose=False)
-    return Cost(2 * int(macs), int(macs), sum(p.numel() for p in model.parameters()))
+    return Cost(2 * int(macs), int(macs), parameters)
