@@ -10,7 +10,7 @@ from rich.table import Table
 
 from reprotune import cli
 from reprotune.artifacts import read_json, read_yaml
-from reprotune.results.scores import certainty, on_valid, told
+from reprotune.results.scores import certainty, told
 
 RESULTS = Path("results")
 NAMES = {"best": "best", "most_accurate": "most accurate", "knee": "knee", "cheapest": "cheapest", "default": "default"}
@@ -58,7 +58,7 @@ def _table(chosen: Mapping[str, Mapping[str, Any]], scores: Mapping[str, Mapping
     for name, title in NAMES.items():
         trial, score = chosen.get(name, {}), scores[name]
         test = told(score["test_accuracy"])
-        number, valid = (str(trial["number"]), on_valid(trial)) if trial else ("", "")
+        number, valid = (str(trial["number"]), f"{trial['accuracy_mean']:.4f}") if trial else ("", "")
         table.add_row(title, number, valid, test, f"{score['flops']:,}", f"{score['parameters']:,}")
     return table
 
