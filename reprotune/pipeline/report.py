@@ -22,7 +22,7 @@ from reprotune.figures.style import UNITS
 from reprotune.params import Params
 from reprotune.pipeline import evaluation
 from reprotune.results.read import read_trials
-from reprotune.results.scores import certainty, cheaper, on_valid, titles, told
+from reprotune.results.scores import certainty, cheaper, titles, told
 from reprotune.search.spec import StudySpec
 from reprotune.tracking.parent_run import add_files, parent_run
 from reprotune.training import saved_model
@@ -67,7 +67,6 @@ def write(params: Params, dataset: StoredDataset) -> None:
         seed=params.seed,
         scores=scores,
         told=told,
-        on_valid=on_valid,
         certainty=certainty,
         winners={"best": read_yaml(RESULTS / "single_objective/best_config.yaml"), **front},
         titles={"best": "best", **titles(front), "default": "default"},

@@ -22,8 +22,8 @@ def certainty(metrics: Mapping[str, Any]) -> str:
         return ""
     accuracy, error = metrics["winner_accuracy"], metrics["winner_standard_error"]
     return (
-        f"{accuracy:.4f} on valid over several seeds, standard error {error:.4f}; the best of the "
-        f"{metrics['finalists']} finalists with a probability of {metrics['winner_probability']:.0%}"
+        f"{accuracy:.4f} on valid (standard error {error:.4f}), the best of {metrics['finalists']} finalists "
+        f"with a probability of {metrics['winner_probability']:.2f}"
     )
 
 
