@@ -15,12 +15,15 @@ def main() -> None:
 
         spec.check_params(chosen)
         dataset = stored.open_verified(chosen.data.dataset)
-        executor.share(dataset.shared_files, spec.resolve_device(chosen.training.device))
+        device = spec.resolve_device(chosen.training.device)
+        executor.share(dataset.shared_files, device)
         configs = evaluation.winners(chosen)
         models = evaluation.trained(configs, dataset, chosen, executor, anew=cli.asked("-f", "--force"))
         scores = evaluation.test_scores(models)
         summary = evaluation.summarize(configs, scores, dataset)
         evaluation.write(scores, summary)
+        found = evaluation.predictions(models["best"][0], configs["best"], dataset, device)
+        evaluation.write_predictions(found, dataset.classes)
         saved_model.write(models["best"][0], configs["best"], dataset)
 
 

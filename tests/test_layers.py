@@ -16,7 +16,7 @@ ROOMS: tuple[dict[str, str], ...] = (
     {"arithmetic": "numpy scipy torch"},
     {"data": "PIL mlxtend numpy pydantic torch torchvision"},
     {
-        "training": "annotated_types pydantic safetensors thop torch",
+        "training": "annotated_types numpy pydantic safetensors thop torch",
         "execution": "dask distributed joblib tlz",
     },
     {"search": "numpy optuna pydantic torch"},
@@ -26,7 +26,7 @@ ROOMS: tuple[dict[str, str], ...] = (
         "figures": "PIL matplotlib numpy optuna rich",
         "advice": "",
     },
-    {"pipeline": "jinja2 markupsafe rich torch"},
+    {"pipeline": "jinja2 markupsafe rich safetensors torch"},
 )
 LIBRARIES = {name: set(libraries.split()) for level in ROOMS for name, libraries in level.items()}
 LEVEL = {name: number for number, level in enumerate(ROOMS) for name in level}

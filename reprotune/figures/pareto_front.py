@@ -19,11 +19,12 @@ class Front(NamedTuple):
     floor: float  # 0 if there is none
 
 
-def draw_pareto_front(axes: "Axes", study: Front) -> None:
+def draw_pareto_front(axes: "Axes", study: Front, *, with_knee: bool = True) -> None:
     points, front, floor = study.points, study.front, study.floor
     scatter(axes, points)
     axes.step(*zip(*front, strict=True), where="post", color=GREEN, marker="o", label="front")
-    axes.plot(*front[pareto.knee(front)], color=VERMILION, marker="*", markersize=14, linestyle="", label="knee")
+    if with_knee:
+        axes.plot(*front[pareto.knee(front)], color=VERMILION, marker="*", markersize=14, linestyle="", label="knee")
     low, high = upper_part([point.accuracy for point in points])
     low = min(low, front[0][1] - 0.02)
     if floor:

@@ -8,10 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 from reprotune.figures.parallel_coordinates import draw_parallel_coordinates
 from reprotune.figures.pareto_front import Front, draw_pareto_front
-from reprotune.figures.style import BLUE, COLOURS, GREEN, MARKERS, ORANGE, UNITS, TrialPoint, save, scatter, upper_part
+from reprotune.figures.style import (
+    BLUE,
+    COLOURS,
+    GREEN,
+    MARKERS,
+    ORANGE,
+    UNITS,
+    TrialPoint,
+    mark_clipped,
+    save,
+    scatter,
+    upper_part,
+)
 from reprotune.results.best_so_far import best_accuracies, hypervolumes
-from reprotune.results.importances import importances
-from reprotune.results.winners import complete, pareto_front, standing
+from reprotune.results.importances import importances, of_study
+from reprotune.results.winners import best, complete, pareto_front, standing
 from reprotune.search.spec import StudySpec
 from reprotune.search.study import Trial
 
@@ -37,10 +49,12 @@ def front(spec: StudySpec, trials: Sequence[Trial]) -> Front:
 
 def _optimization_history(_: StudySpec, trials: Sequence[Trial], axes: "Axes") -> None:
     drawn = [(t.result.state, t.number, t.result.accuracy) for t in trials]
-    scatter(axes, [TrialPoint(state, number, y) for state, number, y in drawn if y is not None])
-    best = best_accuracies(trials)
-    axes.step(range(len(best)), best, where="post", color="black", linewidth=1, label="best so far")
+    points = [TrialPoint(state, number, y) for state, number, y in drawn if y is not None]
+    scatter(axes, points)
+    reached = best_accuracies(trials)
+    axes.step(range(len(reached)), reached, where="post", color="black", linewidth=1, label="best so far")
     axes.set(title="Optimization history", xlabel="trial", ylabel=UNITS["accuracy"], ylim=_limits(trials))
+    mark_clipped(axes, points)
 
 
 def _learning_curves(_: StudySpec, trials: Sequence[Trial], axes: "Axes") -> None:
@@ -53,6 +67,24 @@ def _learning_curves(_: StudySpec, trials: Sequence[Trial], axes: "Axes") -> Non
             axes.plot([], [], **style, label=state.lower())
     axes.set(title="Learning curves", xlabel="epoch", ylabel=UNITS["accuracy"], ylim=_limits(trials))
     axes.locator_params(axis="x", integer=True)
+    ends = [(t.result.state, len(t.result.curve), t.result.accuracy) for t in trials]
+    mark_clipped(axes, [TrialPoint(state, epochs, y) for state, epochs, y in ends if y is not None])
+
+
+def _best_learning_curve(_: StudySpec, trials: Sequence[Trial], axes: "Axes") -> None:
+    winner = best(trials)
+    epochs = range(1, len(winner.result.curve) + 1)
+    train, valid, accuracies = zip(*winner.result.curve, strict=True)
+    axes.plot(epochs, train, color=ORANGE, marker="o", markersize=4, label="training loss")
+    axes.plot(epochs, valid, color=BLUE, marker="o", markersize=4, label="validation loss")
+    axes.set(title=f"Learning curve of trial {winner.number}", xlabel="epoch", ylabel="cross entropy (nats)")
+    axes.set_ylim(0, None)
+    axes.locator_params(axis="x", integer=True)
+    right = axes.twinx()
+    right.plot(epochs, accuracies, color=GREEN, marker="s", markersize=4)
+    right.set(ylabel=UNITS["accuracy"])
+    right.grid(visible=False)
+    axes.plot([], [], color=GREEN, marker="s", markersize=4, label=f"{UNITS['accuracy']} (right)")
 
 
 def _pruning(_: StudySpec, trials: Sequence[Trial], axes: "Axes") -> None:
@@ -72,12 +104,13 @@ def _epochs_without_pruning(trial: Trial) -> int:
 
 
 def _importances(spec: StudySpec, trials: Sequence[Trial], axes: "Axes") -> None:
-    found = {objective: importances(trials, objective) for objective in reversed(spec.objectives)}
-    names = list(found["accuracy"])[:_MOST]
+    found = {objective: of_study(spec, trials, objective) for objective in reversed(spec.objectives)}
+    greatest = {name: max(shares.get(name, 0.0) for shares in found.values()) for name in found["accuracy"]}
+    names = sorted(greatest, key=lambda name: -greatest[name])[:_MOST]
     height = 0.8 / len(found)
     for i, (objective, shares) in enumerate(found.items()):
         at = [row + i * height for row in range(len(names))]
-        axes.barh(at, [shares[name] for name in names], height, label=objective, color=(BLUE, ORANGE)[i])
+        axes.barh(at, [shares.get(name, 0.0) for name in names], height, label=objective, color=(BLUE, ORANGE)[i])
     axes.set_yticks([row + 0.4 - height / 2 for row in range(len(names))], names)
     axes.invert_yaxis()
     axes.set(title="What decides each objective", xlabel="share of the importance (PED-ANOVA)")
@@ -90,7 +123,9 @@ def _parallel_coordinates(_: StudySpec, trials: Sequence[Trial], axes: "Axes") -
 
 
 def _pareto_front(spec: StudySpec, trials: Sequence[Trial], axes: "Axes") -> None:
-    draw_pareto_front(axes, front(spec, trials))
+    drawn = front(spec, trials)
+    draw_pareto_front(axes, drawn)
+    mark_clipped(axes, drawn.points)
 
 
 def _hypervolume(spec: StudySpec, trials: Sequence[Trial], axes: "Axes") -> None:
@@ -107,6 +142,7 @@ def _limits(trials: Sequence[Trial]) -> tuple[float, float]:
 FIGURES: Mapping[str, Draw] = {
     "optimization_history": _optimization_history,
     "learning_curves": _learning_curves,
+    "best_learning_curve": _best_learning_curve,
     "pruning": _pruning,
     "importances": _importances,
     "parallel_coordinates": _parallel_coordinates,

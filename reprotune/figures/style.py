@@ -44,6 +44,14 @@ def scatter(axes: "Axes", points: Sequence[TrialPoint]) -> None:
         )
 
 
+def mark_clipped(axes: "Axes", points: Sequence[TrialPoint]) -> None:
+    """Once the limits are set: a mark on the axis for each point below it, and in the legend how many there are."""
+    low = axes.get_ylim()[0]
+    if below := [point.x for point in points if point.accuracy < low]:
+        style: dict[str, Any] = {"color": "#666666", "marker": 11, "markersize": 5, "linestyle": "", "clip_on": False}
+        axes.plot(below, [low] * len(below), label=f"{len(below)} below the axis", **style)
+
+
 def upper_part(accuracies: Sequence[float]) -> tuple[float, float]:
     """Limits that hold the better three quarters, where the differences that matter are."""
     ordered = sorted(accuracies)

@@ -6,6 +6,7 @@ from concurrent.futures import BrokenExecutor, Executor, Future
 from pathlib import Path
 from typing import Any
 
+import safetensors.torch
 import torch
 
 from reprotune.arithmetic import kernels
@@ -15,6 +16,7 @@ from reprotune.data.stored import StoredDataset, open_dataset
 from reprotune.errors import UserError
 from reprotune.params import Params
 from reprotune.pipeline.progress import display
+from reprotune.results import classification
 from reprotune.results.scores import of_seeds
 from reprotune.results.winners import WINNERS
 from reprotune.search.space import default_config
@@ -22,7 +24,8 @@ from reprotune.search.spec import made_by, resolve_device, seeds
 from reprotune.training import saved_model
 from reprotune.training.cost import measure
 from reprotune.training.fit import fit, new_model, score
-from reprotune.training.models import Config, meta_model
+from reprotune.training.models import Config, build, meta_model
+from reprotune.training.predictions import Prediction, predict
 
 Scores = Mapping[str, list[float]]
 
@@ -111,6 +114,26 @@ def summarize(configs: Mapping[str, Config], scores: Scores, dataset: StoredData
         accuracy = of_seeds(scores[name])
         summary[name] = {"test_accuracy": accuracy, "flops": cost.flops, "parameters": cost.parameters}
     return summary
+
+
+def predictions(path: Path, config: Config, dataset: StoredDataset, device: str) -> list[Prediction]:
+    """What the model, whose weights are in `path`, says of the test split."""
+    model = build(config, dataset.inputs)
+    model.load_state_dict(safetensors.torch.load_file(path))
+    return predict(model.to(device), dataset.load("test", device))
+
+
+def write_predictions(found: Sequence[Prediction], classes: Sequence[str]) -> None:
+    """Of the model that results/model/ holds: each prediction, and what they say of it."""
+    rows = ((image, classes[label], classes[taken], confidence) for image, label, taken, confidence in found)
+    write_csv(FOLDER / "predictions.csv", ("image", "label", "predicted", "confidence"), rows)
+    matrix = classification.confusion_matrix(found, len(classes))
+    counts = ((name, *row) for name, row in zip(classes, matrix, strict=True))
+    write_csv(FOLDER / "confusion_matrix.csv", ("label", *classes), counts)
+    by_class = classification.by_class(matrix, classes)
+    write_csv(FOLDER / "classes.csv", ("class", "images", "accuracy", "precision"), by_class)
+    write_csv(FOLDER / "calibration.csv", classification.Bin._fields, classification.calibration(found))
+    write_json(FOLDER / "model_metrics.json", classification.summary(found, len(classes)))
 
 
 def write(scores: Scores, summary: Mapping[str, Any]) -> None:

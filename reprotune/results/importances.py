@@ -3,19 +3,52 @@
 import math
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from typing import Any
 
 import optuna
 from optuna.trial import create_trial
 
-from reprotune.search.spec import DIRECTIONS, Objective
+from reprotune.params import Declared
+from reprotune.search.space import Space, largest, values
+from reprotune.search.spec import DIRECTIONS, Objective, StudySpec, cost_of
 from reprotune.search.study import Trial
 
 
-def importances(trials: Sequence[Trial], objective: Objective) -> dict[str, float]:
+def of_study(spec: StudySpec, trials: Sequence[Trial], objective: Objective) -> dict[str, float]:
+    """The importances; for a cost, of those hyperparameters alone that it can depend on."""
+    return importances(trials, objective, None if objective == "accuracy" else deciding(spec, objective))
+
+
+def deciding(spec: StudySpec, cost: Objective) -> set[str]:
+    """Those whose change alone, in one of the space's largest models, changes the cost: measured, not guessed."""
+    found, every = set[str](), dict[str, Any]()
+    for config in largest(spec.space):
+        every |= config  # the last has the most layers
+    for model in values(spec.space["model"]):
+        base = {**every, "model": model}
+        cost_of_base = getattr(cost_of(base, spec.dataset), cost)
+        for name in sorted(every.keys() - found):
+            for value in set(values(declared(spec.space, name))) - {base[name]}:
+                with suppress(ValueError):  # it cannot be built
+                    if getattr(cost_of({**base, name: value}, spec.dataset), cost) != cost_of_base:
+                        found.add(name)
+    return found
+
+
+def declared(space: Space, name: str) -> Declared:
+    """What the space says of a config's hyperparameter: `width_1` may be under `width`."""
+    return space[name if name in space else name.rpartition("_")[0]]
+
+
+def importances(
+    trials: Sequence[Trial], objective: Objective, among: Collection[str] | None = None
+) -> dict[str, float]:
     """Hyperparameter → its share of all importance, 0 … 1, the greatest first; fixed ones are left out.
 
     It is important if the best tenth of the trials have other values of it than the rest.
+    among: the only ones that can be; None: all.
     """
     study = optuna.create_study(direction=DIRECTIONS[objective])
     for trial in trials:
@@ -23,7 +56,9 @@ def importances(trials: Sequence[Trial], objective: Objective) -> dict[str, floa
             value = trial.result.value(objective)
             params, distributions = trial.optuna.params, trial.optuna.distributions
             study.add_trial(create_trial(value=value, params=params, distributions=distributions))
-    searched = {name for trial in study.trials for name, values in trial.distributions.items() if not values.single()}
+    searched = {name for trial in study.trials for name, known in trial.distributions.items() if not known.single()}
+    if among is not None:
+        searched &= set(among)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that there are few trials, and that `normalize` is new
         found = _evaluated(study, sorted(searched))

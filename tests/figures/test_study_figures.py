@@ -33,6 +33,7 @@ TITLES = {
     "optimization_history": ("Optimization history", "trial", "validation accuracy", "pruned", "best so far"),
     "learning_curves": ("Learning curves", "epoch", "validation accuracy", "complete", "pruned"),
     "pruning": ("trial", "epochs, all trials so far", "without pruning", "trained"),
+    "best_learning_curve": ("epoch", "cross entropy (nats)", "validation accuracy", "training loss"),
     "importances": ("What decides each objective", "accuracy", "lr", "width_1", "epochs"),
     "parallel_coordinates": ("Hyperparameters of the complete trials", "validation accuracy", "lr", "SGD", "0.1"),
     "pareto_front": ("Pareto front", "FLOPs of one example", "validation accuracy", "knee", "pruned"),
@@ -48,7 +49,7 @@ def test_figures_have_titles_units_and_the_same_bytes(
     study.write(tmp_path / "b", declared, run(declared, tmp_path, pools[3]))
     figures = {path.stem: path.read_text() for path in (tmp_path / "a").iterdir()}
     assert list(TITLES)[: len(figures)] == [name for name in TITLES if name in figures]
-    assert len(figures) == (7 if declared.cost else 5)
+    assert len(figures) == (8 if declared.cost else 6)
     for name, text in figures.items():
         assert text == (tmp_path / "b" / f"{name}.svg").read_text()
         assert all(f"<!-- {title} -->" in text for title in TITLES[name])  # as matplotlib notes what its paths spell
@@ -71,7 +72,7 @@ def test_a_study_of_one_trial_or_of_nothing_to_search(
     params = make_params(multi_objective__search_space={**space, "epochs": 1}, multi_objective__n_trials=1)
     declared = specs.from_params(params, "multi_objective", dataset)
     study.write(tmp_path, declared, run(declared, tmp_path))
-    assert len(list(tmp_path.glob("*.svg"))) == 7
+    assert len(list(tmp_path.glob("*.svg"))) == 8
 
 
 def test_importances_find_what_decides(finished: Finished) -> None:

@@ -14,7 +14,7 @@ from reprotune.advice.run import Advice, read_run
 from reprotune.artifacts import read_csv, read_json, read_yaml
 from reprotune.data.stored import Own, StoredDataset
 from reprotune.errors import UserError
-from reprotune.pipeline import evaluation, report
+from reprotune.pipeline import evaluation, page, report
 from reprotune.pipeline.run_study import run_study
 from reprotune.results import read
 from reprotune.results.scores import titles
@@ -63,9 +63,12 @@ def conduct(dataset: StoredDataset) -> None:
     run_study(specs.from_params(PARAMS, "single_objective", dataset), InlineExecutor(), anew=False)
     run_study(read.read_studies(PARAMS, dataset)[1], InlineExecutor(), anew=False)
     configs = evaluation.winners(PARAMS)
-    scores = evaluation.test_scores(evaluation.trained(configs, dataset, PARAMS, InlineExecutor(), anew=False))
-    summary = evaluation.summarize(configs, scores, dataset)
-    evaluation.write(scores, summary)
+    models = evaluation.trained(configs, dataset, PARAMS, InlineExecutor(), anew=False)
+    scores = evaluation.test_scores(models)
+    evaluation.write(scores, evaluation.summarize(configs, scores, dataset))
+    found = evaluation.predictions(models["best"][0], configs["best"], dataset, "cpu")
+    evaluation.write_predictions(found, dataset.classes)
+    assert read_json(evaluation.FOLDER / "model_metrics.json")["accuracy"] == scores["best"][0]
     report.draw(read.read_studies(PARAMS, dataset), dataset)
     report.write(PARAMS, dataset)
     first = report.REPORT.read_bytes()
@@ -162,7 +165,7 @@ def test_it_reads_the_run_that_the_files_hold(source: str, dataset: StoredDatase
 
 def test_a_reason_is_shown_as_it_is() -> None:
     row = {"params.lr": "0.123456", "params.width": "128", "params.flip": "True", "reason": "Error: in x.cpp:7. Stop"}
-    assert report._short(row) == {"lr": "0.1235", "width": "128", "flip": "True", "reason": row["reason"]}
+    assert page._short(row) == {"lr": "0.1235", "width": "128", "flip": "True", "reason": row["reason"]}
 
 
 def test_one_seed_has_no_deviation_and_none_is_told(
