@@ -47,11 +47,11 @@ def write_gain(path: Path, best: Sequence[float], default: Sequence[float]) -> N
             axes.plot([0, 1], pair, color=BLUE, marker="o", markersize=5, linewidth=1, alpha=0.7, label=label)
         middle = sum(default) / len(default)
         if found.half is None:
-            title = f"Best against default: {100 * found.mean:+.2f} points on test (1 seed)"
+            title = f"Best − default: {100 * found.mean:+.2f} points on test (1 seed)"
         else:
             low, high = (100 * (found.mean + side * found.half) for side in (-1, 1))
-            title = f"Best against default: {100 * found.mean:+.2f} points on test (95%: {low:+.2f} to {high:+.2f})"
-            label = "mean of the default + lead, with its 95% interval"
+            title = f"Best − default: {100 * found.mean:+.2f} points (95%: {low:+.2f} to {high:+.2f})"
+            label = "lead, 95% interval"
             style: dict[str, Any] = {"color": GREEN, "fmt": "s", "capsize": 5, "linewidth": 2}
             axes.errorbar(1.12, middle + found.mean, found.half, label=label, **style)
             axes.axhline(middle, color="black", linestyle="--", linewidth=1, label="mean of the default")

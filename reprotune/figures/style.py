@@ -19,6 +19,8 @@ COLOURS = {"COMPLETE": BLUE, "PRUNED": ORANGE, "FAIL": VERMILION}
 MARKERS = {"COMPLETE": "o", "PRUNED": "x", "FAIL": "v"}
 UNITS = {"accuracy": "validation accuracy", "flops": "FLOPs of one example", "parameters": "parameters"}
 
+_CHARACTERS = 84  # that a figure's legend has room for beside each other; a mark takes as much as eight
+
 
 class TrialPoint(NamedTuple):
     """A trial as a point over x."""
@@ -76,7 +78,9 @@ def save(path: Path, draw: Callable[["Axes"], None]) -> None:
         axes = figure.subplots()
         draw(axes)
         if labels := axes.get_legend_handles_labels()[1]:  # below the axes, where it hides no point
-            figure.legend(loc="outside lower center", ncols=min(4, len(labels)), columnspacing=1.2, handletextpad=0.5)
+            fitting = _CHARACTERS // (max(map(len, labels)) + 8)
+            ncols = max(1, min(4, len(labels), fitting))
+            figure.legend(loc="outside lower center", ncols=ncols, columnspacing=1.2, handletextpad=0.5)
         with atomic_write(path) as temporary:
             figure.savefig(temporary, format="svg", metadata={"Date": None, "Creator": None})
 

@@ -148,7 +148,7 @@ def _study(title: str, spec: StudySpec, trials: Sequence[Trial]) -> Mapping[str,
         "figures": [
             {"source": _inline(spec.folder / f"figures/{figure}.svg"), "text": text} for figure, text in texts.items()
         ],
-        "leaderboard": _leaderboard(trials),
+        "leaderboard": _leaderboard(spec, trials),
     }
 
 
@@ -163,9 +163,9 @@ def _importances(spec: StudySpec, trials: Sequence[Trial]) -> str:
     )
 
 
-def _leaderboard(trials: Sequence[Trial]) -> Mapping[str, Any]:
+def _leaderboard(spec: StudySpec, trials: Sequence[Trial]) -> Mapping[str, Any]:
     """All trials, the most accurate complete ones first: columns, and rows of cells as they are shown."""
-    names = _names(trials)
+    names = _names(spec, trials)
     ordered = sorted(trials, key=_place)
     columns = ["trial", "state", "accuracy", "mean", "FLOPs", "epochs trained", *names, "reason"]
     rows = [
@@ -175,10 +175,12 @@ def _leaderboard(trials: Sequence[Trial]) -> Mapping[str, Any]:
     return {"columns": columns, "rows": rows}
 
 
-def _names(trials: Sequence[Trial]) -> list[str]:
-    """The hyperparameters that were searched: those that some trial had a choice of."""
+def _names(spec: StudySpec, trials: Sequence[Trial]) -> list[str]:
+    """The hyperparameters that some trial had a choice of, in the order in which they are declared."""
     every = {name: not known.single() for trial in trials for name, known in trial.optuna.distributions.items()}
-    return sorted((name for name, chosen in every.items() if chosen), key=list(every).index)
+    keys = [name if name in spec.space else name.rpartition("_")[0] for name in every]
+    place = {name: (list(spec.space).index(key), len(name), name) for name, key in zip(every, keys, strict=True)}
+    return sorted((name for name, several in every.items() if several), key=place.__getitem__)
 
 
 def _place(trial: Trial) -> tuple[int, float, int]:
@@ -219,4 +221,4 @@ def _rounded(cell: str) -> str:
 
 def _front_figure(spec: StudySpec, trials: Sequence[Trial]) -> Markup:
     path = spec.folder / "figures/pareto_front.svg"
-    return Markup(interactive(path, trials, str(spec.cost), _names(trials)))  # noqa: S704
+    return Markup(interactive(path, trials, str(spec.cost), _names(spec, trials)))  # noqa: S704

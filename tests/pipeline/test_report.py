@@ -1,5 +1,6 @@
 """results/report.html: one page without a network, which says what the result files say."""
 
+import html
 import re
 import shutil
 from html.parser import HTMLParser
@@ -16,7 +17,7 @@ from reprotune.data.stored import Own, StoredDataset
 from reprotune.errors import UserError
 from reprotune.pipeline import evaluation, page, report
 from reprotune.pipeline.run_study import run_study
-from reprotune.results import read
+from reprotune.results import classification, read
 from reprotune.results.scores import titles
 from reprotune.search import spec as specs
 from stages import summary
@@ -185,3 +186,48 @@ def test_one_seed_has_no_deviation_and_none_is_told(
     assert "points of test accuracy (1 seed)" in " ".join(printed.split())
     assert not re.search(r"± ?[0-9]|\b1 (seeds|trainings)", page + printed)
     report.track(PARAMS, read.read_studies(PARAMS, dataset), dataset)
+
+
+def test_the_leaderboard_has_every_trial(source: str) -> None:
+    for name in ("single_objective", "multi_objective"):
+        table = source.partition(f'id="trials-of-{name}"')[2].partition("</table>")[0]
+        columns = re.findall("<th[^>]*>([^<]*)</th>", table)
+        rows = [re.findall("<td>([^<]*)</td>", row) for row in table.split("<tr>")[2:]]
+        trials = {row["number"]: row for row in read_csv(Path(f"results/{name}/trials.csv"))}
+        shown = {row[0]: dict(zip(columns, row, strict=True)) for row in rows}
+        assert set(shown) == set(trials)
+        assert len(rows) == len(trials)
+        searched = ["layers", "width_1", "width_2", "optimizer", "lr", "epochs"]  # of conftest.SPACE
+        assert columns == ["trial", "state", "accuracy", "mean", "FLOPs", "epochs trained", *searched, "reason"]
+        for number, trial in trials.items():
+            assert shown[number]["state"] == trial["state"].lower()
+            assert shown[number]["FLOPs"] == f"{int(trial['flops']):,}"
+            assert shown[number]["optimizer"] == trial["params.optimizer"]
+            assert shown[number]["accuracy"] == f"{float(trial['accuracy']):.4f}"
+        states = [row[1] for row in rows]
+        assert states == sorted(states, key=["complete", "pruned", "fail"].index)
+    assert {tag for tag, _ in Page(source).elements} >= {"script", "section", "input"}
+
+
+def test_the_page_shows_the_model(source: str, dataset: StoredDataset) -> None:
+    found = classification.read(evaluation.FOLDER / "predictions.csv", dataset.classes)
+    wrong = classification.mistakes(found)[: page.MISTAKES]
+    assert wrong
+    for mistake in wrong:
+        label, predicted = (dataset.classes[at] for at in (mistake.label, mistake.predicted))
+        assert f'alt="Labelled {label}, taken for {predicted}."' in source
+    assert source.count('alt="Labelled ') == len(wrong)
+    assert [prediction.label for prediction in found] == dataset.arrays("test").labels.tolist()
+    figures = {path.name for path in report.FIGURES.iterdir()}
+    drawn = {"class_accuracy.svg", "confusion_matrix.svg", "calibration.svg", "gain.svg", "mistakes.png"}
+    assert figures == {"test_scores.svg", *drawn}
+    assert "balanced accuracy" not in source  # 20 images a class
+    few = next(prediction for prediction in found if not prediction.label)
+    evaluation.write_predictions([few, *(prediction for prediction in found if prediction.label)], dataset.classes)
+    report.write(PARAMS, dataset)
+    assert "balanced accuracy" in report.REPORT.read_text()
+
+
+def test_the_best_config_can_be_copied(source: str) -> None:
+    text = html.unescape(source.partition("<pre>")[2].partition("</pre>")[0])
+    assert YAML(typ="safe").load(text) == read_yaml(Path("results/single_objective/best_config.yaml"))["params"]
