@@ -202,9 +202,9 @@ def _result(trial: Trial) -> tuple[str, ...]:
 
 
 def _front(rows: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
-    """Without the hyperparameters that are the same in all rows."""
+    """Without the hyperparameters that are the same in all rows, and without macs, which are half the FLOPs."""
     same = {name for name in rows[0] if name.startswith("params.") and len({row[name] for row in rows}) == 1}
-    return [_short({name: cell for name, cell in row.items() if name not in same}) for row in rows]
+    return [_short({name: cell for name, cell in row.items() if name not in {"macs", *same}}) for row in rows]
 
 
 def _short(row: Mapping[str, str]) -> dict[str, str]:
