@@ -15,13 +15,14 @@ from reprotune.artifacts import read_csv, read_json, read_yaml
 from reprotune.data.stored import StoredDataset
 from reprotune.figures import samples
 from reprotune.figures.front_on_page import interactive, short
+from reprotune.figures.leaderboard import leaderboard, searched
 from reprotune.figures.style import UNITS
 from reprotune.params import Categorical, Declared, FloatRange, IntRange, Params
 from reprotune.results import classification
 from reprotune.results.importances import declared
 from reprotune.results.read import read_studies, read_trials
 from reprotune.results.scores import certainty, cheaper, titles, told
-from reprotune.results.winners import accuracy, complete
+from reprotune.results.winners import complete
 from reprotune.search.space import default_config
 from reprotune.search.spec import StudySpec
 from reprotune.search.study import Trial
@@ -148,7 +149,7 @@ def _study(title: str, spec: StudySpec, trials: Sequence[Trial]) -> Mapping[str,
         "figures": [
             {"source": _inline(spec.folder / f"figures/{figure}.svg"), "text": text} for figure, text in texts.items()
         ],
-        "leaderboard": _leaderboard(spec, trials),
+        "leaderboard": leaderboard(spec, trials),
     }
 
 
@@ -160,44 +161,6 @@ def _importances(spec: StudySpec, trials: Sequence[Trial]) -> str:
         "Which hyperparameters matter, as shares of the total importance (PED-ANOVA): those of which the best tenth of "
         f"the trials have other values than the rest.{cost} Of accuracy that is an estimate by {tenth} of {finished} "
         "complete trials: trust large shares, not small differences."
-    )
-
-
-def _leaderboard(spec: StudySpec, trials: Sequence[Trial]) -> Mapping[str, Any]:
-    """All trials, the most accurate complete ones first: columns, and rows of cells as they are shown."""
-    names = _names(spec, trials)
-    ordered = sorted(trials, key=_place)
-    columns = ["trial", "state", "accuracy", "mean", "FLOPs", "epochs trained", *names, "reason"]
-    rows = [
-        [*_result(trial), *(short(trial.config.get(name, "")) for name in names), trial.result.reason]
-        for trial in ordered
-    ]
-    return {"columns": columns, "rows": rows}
-
-
-def _names(spec: StudySpec, trials: Sequence[Trial]) -> list[str]:
-    """The hyperparameters that some trial had a choice of, in the order in which they are declared."""
-    every = {name: not known.single() for trial in trials for name, known in trial.optuna.distributions.items()}
-    keys = [name if name in spec.space else name.rpartition("_")[0] for name in every]
-    place = {name: (list(spec.space).index(key), len(name), name) for name, key in zip(every, keys, strict=True)}
-    return sorted((name for name, several in every.items() if several), key=place.__getitem__)
-
-
-def _place(trial: Trial) -> tuple[int, float, int]:
-    state = ("COMPLETE", "PRUNED", "FAIL").index(trial.result.state)
-    reached = accuracy(trial) if trial.result.state == "COMPLETE" else trial.result.accuracy or 0.0
-    return state, -reached, trial.number
-
-
-def _result(trial: Trial) -> tuple[str, ...]:
-    reached, cost = trial.result.accuracy, trial.result.cost
-    return (
-        str(trial.number),
-        trial.result.state.lower(),
-        f"{reached:.4f}" if reached is not None else "",
-        f"{accuracy(trial):.4f}" if trial.repeats else "",
-        f"{cost.flops:,}" if cost else "",
-        str(len(trial.result.curve)),
     )
 
 
@@ -221,4 +184,4 @@ def _rounded(cell: str) -> str:
 
 def _front_figure(spec: StudySpec, trials: Sequence[Trial]) -> Markup:
     path = spec.folder / "figures/pareto_front.svg"
-    return Markup(interactive(path, trials, str(spec.cost), _names(spec, trials)))  # noqa: S704
+    return Markup(interactive(path, trials, str(spec.cost), searched(spec, trials)))  # noqa: S704

@@ -1,7 +1,9 @@
 """The figures of the evaluation: nothing that is to be seen lies outside of the axes or is named twice."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,10 +21,14 @@ SUMMARY = {
 
 
 def test_the_axes_hold_all_test_scores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    limits = []
+    limits = list[tuple[float, float]]()
 
-    def noting(path: Path, draw: object) -> None:
-        save(path, lambda axes: (draw(axes), limits.append(axes.get_ylim()))[0])  # type: ignore[operator]
+    def noting(path: Path, draw: Callable[[Any], None]) -> None:
+        def noted(axes: Any) -> None:
+            draw(axes)
+            limits.append(axes.get_ylim())
+
+        save(path, noted)
 
     monkeypatch.setattr(evaluation, "save", noting)
     evaluation.write(tmp_path / "scores.svg", Front("flops", POINTS, [(250, 0.5)], floor=0.0), SUMMARY)
