@@ -108,12 +108,14 @@ SearchSpace = dict[str, Declared]
 
 
 Range = tuple[int | float, int | float]  # black, white
+Fit = Literal["stretch", "crop", "pad"]
 
 
 class Images(Section):
     folder: str
     size: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] = Field(strict=False)  # height, width
     mode: Literal["grey", "rgb"]
+    fit: Fit = "stretch"
     range: Range | None = Field(default=None, strict=False)
     group: str | None = None  # a regular expression
 

@@ -21,7 +21,7 @@ def main() -> None:
         scores = evaluation.test_scores(models)
         summary = evaluation.summarize(configs, scores, dataset)
         evaluation.write(scores, summary)
-        saved_model.write(models["best"][0], configs["best"], dataset)
+        saved_model.write(models["best"][0], configs["best"], dataset, chosen.data.images.fit)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """results/model/: the model that was found, with all that it takes to use it."""
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import safetensors.torch
 import torch
@@ -14,7 +14,7 @@ from reprotune.data import pictures
 from reprotune.data.images import Inputs, Shape
 from reprotune.data.stored import StoredDataset
 from reprotune.errors import UserError, named, one_line
-from reprotune.params import Images, Range
+from reprotune.params import Fit, Images, Range
 from reprotune.training.fit import pixels
 from reprotune.training.models import Config, build
 
@@ -33,6 +33,7 @@ class Description(BaseModel):
     mean: tuple[float, ...]  # the model's own first part uses them, if its config says `normalise`
     std: tuple[float, ...]
     range: Range | None = None  # what is black and what is white in a picture of more than 8 bits
+    fit: Fit = "stretch"  # how it comes to that shape
 
 
 def weights(model: nn.Module, test_accuracy: float) -> bytes:
@@ -50,8 +51,8 @@ def test_accuracy(path: Path) -> float:
         raise UserError(f"{path}: is damaged ({one_line(error)}); delete it, and its model is trained again") from None
 
 
-def write(path: Path, config: Config, dataset: StoredDataset) -> None:
-    """weights.safetensors and model.json. path: where the weights are."""
+def write(path: Path, config: Config, dataset: StoredDataset, fit: Fit = "stretch") -> None:
+    """weights.safetensors and model.json. path: where the weights are. fit: of one's own pictures."""
     with atomic_write(FOLDER / "weights.safetensors") as temporary:
         temporary.write_bytes(path.read_bytes())
     description = Description(
@@ -62,6 +63,7 @@ def write(path: Path, config: Config, dataset: StoredDataset) -> None:
         mean=dataset.mean,
         std=dataset.std,
         range=dataset.own.range if dataset.own else None,
+        fit=fit if dataset.own else "stretch",
     )
     write_json(FOLDER / "model.json", description.model_dump(exclude_defaults=True))
 
@@ -95,7 +97,8 @@ def classify(model: nn.Module, description: Description, path: Path) -> dict[str
 def look(model: nn.Module, description: Description, path: Path) -> Seen:
     """The same, and how the picture was read. Raises UserError."""
     channels, height, width = description.shape
-    images = Images(folder=str(path.parent), size=(height, width), mode="grey" if channels == 1 else "rgb")
+    mode: Literal["grey", "rgb"] = "grey" if channels == 1 else "rgb"
+    images = Images(folder=str(path.parent), size=(height, width), mode=mode, fit=description.fit)
     try:
         picture = pictures.load(path)
         black_and_white = description.range

@@ -21,6 +21,7 @@ from stages import predict
 
 CNN = {"model": "cnn", "blocks": 2, "channels_1": 4, "channels_2": 4, "kernel": 3, "pooling": "average"}
 CNN |= {"dropout_1": 0.1, "dropout_2": 0.1, "normalise": True, "lr": 0.02}
+OWN = Own(copies=0, two_labels=0, left_out=0, groups=None, range=None)
 
 
 @pytest.fixture(params=["mlp", "cnn"])
@@ -96,8 +97,7 @@ def test_a_picture_of_more_than_8_bits_is_read_as_in_training(
     found: tuple[float, Config], dataset: StoredDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert "range" not in artifacts.read_json(saved_model.FOLDER / "model.json")
-    own = Own(copies=0, two_labels=0, left_out=0, groups=None, range=(0, 4095))
-    monkeypatch.setattr(dataset, "own", own)
+    monkeypatch.setattr(dataset, "own", OWN.model_copy(update={"range": (0, 4095)}))
     saved_model.write(saved_model.FOLDER / "weights.safetensors", found[1], dataset)
     model, description = saved_model.read()
     image = dataset.load("test").images[0, 0].numpy()
@@ -106,6 +106,21 @@ def test_a_picture_of_more_than_8_bits_is_read_as_in_training(
     Image.fromarray(dark.astype(np.uint8)).save("plain.png")
     one, other = (saved_model.classify(model, description, Path(name)) for name in ("deep.png", "plain.png"))
     assert one == other
+
+
+def test_a_picture_is_fitted_as_in_training(
+    found: tuple[float, Config], dataset: StoredDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.fromarray(np.full((8, 80), 255, dtype=np.uint8)).save("long.png")
+    seen = {}
+    for fit, own in ((None, None), ("pad", None), ("stretch", OWN), ("pad", OWN)):
+        monkeypatch.setattr(dataset, "own", own)
+        chosen = {} if fit is None else {"fit": fit}
+        saved_model.write(saved_model.FOLDER / "weights.safetensors", found[1], dataset, **chosen)
+        recorded = artifacts.read_json(saved_model.FOLDER / "model.json").get("fit", "stretch")
+        assert recorded == ("pad" if fit == "pad" and own else "stretch")  # a published dataset is as it is
+        seen[fit, own] = saved_model.classify(*saved_model.read(), Path("long.png"))
+    assert seen["pad", OWN] != seen["stretch", OWN] == seen["pad", None] == seen[None, None]
 
 
 def test_a_model_that_is_missing_or_damaged_is_refused(found: tuple[float, Config]) -> None:
