@@ -30,6 +30,16 @@ class Unreadable(Exception):
     """Why a file is not taken as a picture."""
 
 
+def files(path: Path) -> Iterator[Path]:
+    """The file itself, or all in the folder, however deep, but for what is hidden; in the order of their names."""
+    if not path.is_dir():
+        yield path
+        return
+    for file in sorted(path.rglob("*")):
+        if not file.is_dir() and not any(part.startswith(".") for part in file.relative_to(path).parts):
+            yield file
+
+
 class Picture(NamedTuple):
     image: "Image"  # the first frame or page, upright
     deep: bool  # values of more than 8 bits, which only a range makes black and white

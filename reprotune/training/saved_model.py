@@ -1,5 +1,6 @@
 """results/model/: the model that was found, with all that it takes to use it."""
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -90,23 +91,47 @@ class Seen(NamedTuple):
 
 def classify(model: nn.Module, description: Description, path: Path) -> dict[str, float]:
     """Class → probability, the likeliest first, of a picture of any size. Raises UserError."""
-    return look(model, description, path).classes
+    try:
+        return look(model, description, path).classes
+    except pictures.Unreadable as error:
+        raise _refused(path, error) from None
+
+
+def look_at_all(
+    model: nn.Module, description: Description, paths: Iterable[Path], passed: dict[str, list[Path]]
+) -> Iterator[tuple[Path, Seen]]:
+    """Each picture, and in a folder all of them. passed: gets why → what in a folder is none. Raises UserError."""
+    for path in paths:
+        count = 0
+        for file in pictures.files(path):
+            try:
+                seen = look(model, description, file)
+            except pictures.Unreadable as error:
+                if not path.is_dir():
+                    raise _refused(path, error) from None
+                passed.setdefault(str(error), []).append(file)
+            else:
+                count += 1
+                yield file, seen
+        if not count:
+            raise UserError(f"{named([path])}: holds no readable image")
+
+
+def _refused(path: Path, error: pictures.Unreadable) -> UserError:
+    return UserError(f"{named([path])}: is no readable image ({error})")
 
 
 @torch.inference_mode()
 def look(model: nn.Module, description: Description, path: Path) -> Seen:
-    """The same, and how the picture was read. Raises UserError."""
+    """The same, and how the picture was read. Raises pictures.Unreadable."""
     channels, height, width = description.shape
     mode: Literal["grey", "rgb"] = "grey" if channels == 1 else "rgb"
     images = Images(folder=str(path.parent), size=(height, width), mode=mode, fit=description.fit)
-    try:
-        picture = pictures.load(path)
-        black_and_white = description.range
-        if picture.deep and not black_and_white:
-            black_and_white = pictures.decided([pictures.highest(picture)])
-        image = torch.from_numpy(pictures.pixels(picture, images, black_and_white).copy())
-    except pictures.Unreadable as error:
-        raise UserError(f"{named([path])}: is no readable image ({error})") from None
+    picture = pictures.load(path)
+    black_and_white = description.range
+    if picture.deep and not black_and_white:
+        black_and_white = pictures.decided([pictures.highest(picture)])
+    image = torch.from_numpy(pictures.pixels(picture, images, black_and_white).copy())
     shares = model(pixels(image.unsqueeze(0))).softmax(dim=1)[0].tolist()
     classes = dict(sorted(zip(description.classes, shares, strict=True), key=lambda pair: -pair[1]))
     return Seen(classes, black_and_white if picture.deep else None, picture.several)

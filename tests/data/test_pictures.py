@@ -61,7 +61,7 @@ def test_a_picture_is_distorted_only_where_it_is_stretched(tmp_path: Path, uprig
     Image.fromarray(values.T if upright else values).save(tmp_path / "x.png")
     found = {fit: np.array(seen(tmp_path / "x.png", size=[20, 20], mode=mode, fit=fit)) for fit in FITS}
     white = {fit: (array[0] > 200).sum(axis=(0 if upright else 1)) for fit, array in found.items()}
-    sides = {fit: (np.count_nonzero(counts), counts.max()) for fit, counts in white.items()}
+    sides = {fit: (int(np.count_nonzero(counts)), int(counts.max())) for fit, counts in white.items()}
     assert sides == {"stretch": (12, 6), "crop": (12, 12), "pad": (6, 6)}
     assert (found["pad"] == 0).sum() == found["pad"].size / 2
     assert all(array.min() >= 90 for fit, array in found.items() if fit != "pad")
