@@ -16,11 +16,12 @@ def main() -> None:
     if "--check" in sys.argv[1:]:
         image_folder.check_names(chosen.data.images)
         return
-    folder = Path("data") / chosen.data.dataset
-    datasets.download(chosen.data, chosen.seed, folder)
-    dataset = stored.StoredDataset(folder)
-    sizes = ", ".join(f"{size:,} {split}" for split, size in dataset.sizes.items())
-    print(f"{folder}: {sizes}; digest {dataset.digest[:12]}")
+    with cli.hushed():
+        folder = Path("data") / chosen.data.dataset
+        datasets.download(chosen.data, chosen.seed, folder)
+        dataset = stored.StoredDataset(folder)
+        sizes = ", ".join(f"{size:,} {split}" for split, size in dataset.sizes.items())
+        print(f"{folder}: {sizes}; digest {dataset.digest[:12]}")
 
 
 if __name__ == "__main__":
