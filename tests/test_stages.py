@@ -48,15 +48,25 @@ import os, signal, time
 os.kill(os.getpid(), signal.SIGINT)
 time.sleep(60)
 """
-# To all that the stage has started, as from a terminal; the server of the workers has just begun to import.
+# To all that the stage starts, from the first moment on; at last to the stage, too.
 AS_WORKERS_START = """
-import os, signal
+import contextlib, os, signal, threading, time
+import psutil
 from reprotune import cli, params
 from reprotune.execution import engines
 
+def interrupt():
+    while True:
+        for child in psutil.Process().children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                child.send_signal(signal.SIGINT)
+        time.sleep(0.01)
+
 def main():
-    with engines.started(params.load().execution):
-        os.killpg(0, signal.SIGINT)
+    with engines.started(params.load().execution) as pool:
+        threading.Thread(target=interrupt, daemon=True).start()
+        pool.submit(os.getpid).result()
+        os.kill(os.getpid(), signal.SIGINT)
         signal.pause()
 
 if __name__ == "__main__":
