@@ -24,7 +24,7 @@ def main() -> None:
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_const", const=_print_json, dest="show", help="a list of objects")
     form.add_argument("--csv", action="store_const", const=_print_csv, dest="show", help="a row for each picture")
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     from reprotune.training import saved_model
 
     model, description = saved_model.read()

@@ -144,7 +144,7 @@ def test_what_a_program_reads(
     odd = Path(os.fsdecode(b"caf\xe9.gif"))
     frames = [Image.new("L", (8, 8), grey) for grey in (40, 200)]
     frames[0].save(odd, save_all=True, append_images=frames[1:])
-    out, told = predicted(monkeypatch, capsys, "--json", folder / "b.png", odd)
+    out, told = predicted(monkeypatch, capsys, folder / "b.png", "--json", odd)
     plain, escaped = json.loads(out)
     expected = list(saved_model.classify(*saved_model.read(), folder / "b.png").items())
     assert list(plain["classes"].items()) == expected[:3]
