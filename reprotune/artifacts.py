@@ -59,7 +59,7 @@ def _text(path: Path) -> Iterator[IO[str]]:
 
 def write_json(path: Path, value: Any) -> None:
     with _text(path) as file:
-        json.dump(value, file, indent=2, allow_nan=False)
+        json.dump(value, file, indent=2, allow_nan=False, ensure_ascii=False)
         file.write("\n")
 
 

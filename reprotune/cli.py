@@ -7,7 +7,7 @@ import re
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import psutil
 
@@ -114,6 +114,16 @@ def asked(*options: str) -> bool:
             words += _of_dvc(starter.cmdline())
     letters = {f"-{letter}" for word in words if re.fullmatch("-[a-z]+", word) for letter in word[1:]}  # -fq
     return not letters.union(words).isdisjoint(options)
+
+
+@contextlib.contextmanager
+def hushed() -> Iterator[None]:
+    """Nothing is printed meanwhile but errors, if the user asked for that."""
+    if asked("-q", "--quiet"):
+        with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stdout(nowhere):  # noqa: PTH123
+            yield
+    else:
+        yield
 
 
 def _of_dvc(words: list[str]) -> list[str]:

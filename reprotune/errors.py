@@ -13,6 +13,12 @@ PARAMS = Path("params.yaml")
 # As PyTorch words it: its allocators', cuBLAS's and cuDNN's.
 _MEMORY = re.compile("out of memory|not enough memory|can't allocate memory|ALLOC_FAILED")
 
+_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
+_SPAN = re.compile(rf"\s*({_NUMBER.pattern})\s*(?:-|–|~|:|\.\.+|to)\s*({_NUMBER.pattern})\s*")
+_DECLARED = "a plain value, or a mapping whose type is int, float or categorical"
+# Pydantic's words for what YAML calls otherwise.
+_OF_YAML = {"a valid tuple": "a list", "a valid dictionary": "a mapping"}
+
 
 class UserError(Exception):
     """One line: what, where, its value, and what is allowed or what to do."""
@@ -55,8 +61,40 @@ def first_error(error: ValidationError, content: Any, schema: type[BaseModel]) -
     if first["type"] == "extra_forbidden":
         return ParamsError(key, first["input"], f"unknown key; known here: {', '.join(_known_keys(location, schema))}")
     here = [error["msg"] for error in errors if _keys(error, content) == location]  # one for each part of a union
+    for word, plain in _OF_YAML.items():
+        here = [message.replace(word, plain) for message in here]
     allowed = ", or ".join(message.removeprefix("Value error, ").removeprefix("Input should ") for message in here)
     return ParamsError(key, first["input"], f"should {allowed}" if here[0].startswith("Input should ") else allowed)
+
+
+def misdeclared(declared: Any) -> str | None:
+    """What is wrong with the form in which a search space declares a hyperparameter, and how it is written; or None."""
+    if isinstance(declared, Mapping):
+        return None if declared.get("type") in ("int", "float", "categorical") else _mapping(declared)
+    if isinstance(declared, list):
+        return f"a plain value, or {_choices(declared)}"
+    if isinstance(declared, str) and (span := _SPAN.fullmatch(declared)):
+        return f"a plain value, or {_range(*span.groups())}"
+    if isinstance(declared, str) and _NUMBER.fullmatch(declared.strip()):
+        return f"a number is written without quotes: {declared.strip()}"
+    return _DECLARED if declared is None else None
+
+
+def _mapping(declared: Mapping[Any, Any]) -> str:
+    if isinstance(choices := declared.get("choices"), list):
+        return f"{_DECLARED}, as {_choices(choices)}"
+    ends = [str(declared[end]) for end in ("low", "high") if end in declared]
+    return f"{_DECLARED}, as {_range(*ends)}" if len(ends) == 2 else _DECLARED
+
+
+def _choices(values: Sequence[Any]) -> str:
+    shown = [str(value).lower() if isinstance(value, bool) else str(value) for value in values]
+    return f"{{type: categorical, choices: [{', '.join(shown)}]}}"
+
+
+def _range(low: str, high: str) -> str:
+    kind = "int" if all(re.fullmatch(r"[-+]?\d+", end) for end in (low, high)) else "float"
+    return f"{{type: {kind}, low: {low}, high: {high}}}"
 
 
 def _keys(error: ErrorDetails, content: Any) -> list[str]:

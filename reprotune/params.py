@@ -10,11 +10,21 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from reprotune.errors import PARAMS, UserError, first_error
+from reprotune.errors import PARAMS, UserError, first_error, misdeclared
 
 
 class Section(BaseModel):
@@ -92,28 +102,33 @@ def _kind(declared: Any) -> Any:
     return declared.get("type") if isinstance(declared, Mapping) else "value"
 
 
+def _well_formed(declared: Any) -> Any:
+    if wrong := misdeclared(declared):
+        raise ValueError(wrong)
+    return declared
+
+
 # A range or choices to search, or a plain value that fixes the hyperparameter.
 Declared = Annotated[
     Annotated[IntRange, Tag("int")]
     | Annotated[FloatRange, Tag("float")]
     | Annotated[Categorical, Tag("categorical")]
     | Annotated[Value, Tag("value")],
-    Discriminator(
-        _kind,
-        custom_error_type="declared",
-        custom_error_message="a plain value, or a mapping whose type is int, float or categorical",
-    ),
+    Discriminator(_kind),
+    BeforeValidator(_well_formed),
 ]
 SearchSpace = dict[str, Declared]
 
 
 Range = tuple[int | float, int | float]  # black, white
+Fit = Literal["stretch", "crop", "pad"]
 
 
 class Images(Section):
     folder: str
     size: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] = Field(strict=False)  # height, width
     mode: Literal["grey", "rgb"]
+    fit: Fit = "stretch"
     range: Range | None = Field(default=None, strict=False)
     group: str | None = None  # a regular expression
 
@@ -186,6 +201,12 @@ class StudyParams(Section):
     max_flops: int | None = Field(default=None, ge=1)
     max_parameters: int | None = Field(default=None, ge=1)
     search_space: SearchSpace
+
+    @property
+    def told(self) -> str:
+        """How it searches, for a line."""
+        pruner = self.pruner if isinstance(self.pruner, str) else self.pruner.get("name")
+        return f"{self.n_trials} trials, {self.sampler} + {pruner}"
 
 
 class MultiObjective(StudyParams):

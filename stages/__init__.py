@@ -4,9 +4,16 @@ Wiring only; the work is done in `reprotune`.
 """
 
 import os
+import signal
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+
+
+def _stop(*_: object) -> None:
+    """Ctrl-C before `cli.run`, which says the same then: Python would print where in an import it came."""
+    os.write(2, b"error: stopped; `dvc repro` goes on from here\n")
+    os._exit(130)
 
 
 def _enter_environment() -> None:
@@ -21,4 +28,6 @@ def _enter_environment() -> None:
         raise SystemExit(2)
 
 
+if sys.argv[0] == "-m":  # this process is to be a stage, and only looks for it yet
+    signal.signal(signal.SIGINT, _stop)
 _enter_environment()

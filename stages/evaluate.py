@@ -6,7 +6,9 @@ from reprotune.execution import engines
 
 def main() -> None:
     chosen = params.load()
-    with engines.started(chosen.execution) as executor:
+    with cli.hushed(), engines.started(chosen.execution) as executor:
+        work = f"{chosen.evaluate.seeds} × each of the best configs and the default, trained on train + valid"
+        print(f"{work}, {engines.told(chosen.execution)}", flush=True)
         # Imported while the workers start. A worker imports this module too, but not these.
         from reprotune.data import stored
         from reprotune.pipeline import evaluation
@@ -24,7 +26,7 @@ def main() -> None:
         evaluation.write(scores, summary)
         found = evaluation.predictions(models["best"][0], configs["best"], dataset, device)
         evaluation.write_predictions(found, dataset.classes)
-        saved_model.write(models["best"][0], configs["best"], dataset)
+        saved_model.write(models["best"][0], configs["best"], dataset, chosen.data.images.fit)
 
 
 if __name__ == "__main__":

@@ -1,27 +1,85 @@
-"""Classify pictures with the best model: `python -m stages.predict IMAGE…`. results/model/ → the terminal"""
+"""Classify pictures with the best model: `python -m stages.predict PATH…`. results/model/ → the terminal"""
 
 import argparse
+import csv
+import io
+import json
+import sys
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from reprotune import cli
 from reprotune.errors import named
+
+if TYPE_CHECKING:
+    from reprotune.training.saved_model import Seen
 
 SHOWN = 3  # classes a picture
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("image", nargs="+", type=Path, help="png, jpeg, tiff, …; of any size")
-    arguments = parser.parse_args()
+    parser.add_argument("path", nargs="+", type=Path, help="a picture (png, jpeg, tiff, …) of any size, or a folder")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_const", const=_print_json, dest="show", help="a list of objects")
+    form.add_argument("--csv", action="store_const", const=_print_csv, dest="show", help="a row for each picture")
+    arguments = parser.parse_intermixed_args()
     from reprotune.training import saved_model
 
     model, description = saved_model.read()
-    for path in arguments.image:
-        seen = saved_model.look(model, description, path)
-        found = ", ".join(f"{name} {probability:.1%}" for name, probability in list(seen.classes.items())[:SHOWN])
-        first = "; the first of several frames or pages" if seen.several else ""
-        deep = "; black is {}, white is {}".format(*seen.range) if seen.range else ""
-        print(f"{named([path])}: {found}{first}{deep}")
+    passed: dict[str, list[Path]] = {}
+    found = saved_model.look_at_all(model, description, arguments.path, passed)
+    (arguments.show or _print_lines)(found)
+    if passed:
+        told = "; ".join(f"{named(paths)} ({why})" for why, paths in passed.items())
+        print(f"passed over: {told}", file=sys.stderr)
+
+
+def _print_lines(found: "Iterable[tuple[Path, Seen]]") -> None:
+    for path, seen in found:
+        likely = ", ".join(f"{name} {probability:.1%}" for name, probability in _likeliest(seen).items())
+        print("; ".join([f"{named([path])}: {likely}", *_notes(seen)]))
+
+
+def _print_json(found: "Iterable[tuple[Path, Seen]]") -> None:
+    _for_a_program()
+    listed: list[dict[str, Any]] = []
+    for path, seen in found:
+        _warn(path, seen)
+        listed.append({"path": str(path), "classes": _likeliest(seen)})
+    print(json.dumps(listed, ensure_ascii=False, indent=2))
+
+
+def _print_csv(found: "Iterable[tuple[Path, Seen]]") -> None:
+    _for_a_program()
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(("path", *(f"{column}_{n}" for n in range(1, SHOWN + 1) for column in ("class", "probability"))))
+    for path, seen in found:
+        _warn(path, seen)
+        cells = [cell for pair in _likeliest(seen).items() for cell in pair]
+        writer.writerow([path, *cells, *[None] * (2 * SHOWN - len(cells))])
+
+
+def _for_a_program() -> None:
+    """UTF-8, whatever a terminal would show; a byte of a path that is not is escaped, as JSON reads it."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
+
+
+def _likeliest(seen: "Seen") -> dict[str, float]:
+    return dict(list(seen.classes.items())[:SHOWN])
+
+
+def _notes(seen: "Seen") -> list[str]:
+    """How the picture was read, where that is not plain."""
+    first = ["the first of several frames or pages"] if seen.several else []
+    return first + ([f"black is {seen.range[0]}, white is {seen.range[1]}"] if seen.range else [])
+
+
+def _warn(path: Path, seen: "Seen") -> None:
+    if notes := _notes(seen):
+        print(f"{named([path])}: {'; '.join(notes)}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -4,11 +4,17 @@ from reprotune import cli, params
 
 
 def main() -> None:
+    chosen = params.load()
+    with cli.hushed():
+        print("figures, advice and results/report.html, from the files in results/", flush=True)
+        _report(chosen)
+
+
+def _report(chosen: params.Params) -> None:
     from reprotune.data import stored
     from reprotune.pipeline import report
     from reprotune.results import read
 
-    chosen = params.load()
     dataset = stored.open_verified(chosen.data.dataset)
     studies = read.read_studies(chosen, dataset)
     report.draw(studies, dataset)

@@ -6,7 +6,10 @@ from reprotune.execution import engines
 
 def main() -> None:
     chosen = params.load()
-    with engines.started(chosen.execution) as executor:
+    with cli.hushed(), engines.started(chosen.execution) as executor:
+        print(
+            f"{chosen.single_objective.told}, {engines.told(chosen.execution)}", flush=True
+        )  # the imports take seconds
         # Imported while the workers start. A worker imports this module too, but not these.
         from reprotune.data import stored
         from reprotune.pipeline.run_study import run_study

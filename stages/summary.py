@@ -30,6 +30,7 @@ def main() -> None:
             console.print(f"its most accurate: {found}")
     console.print(f"best config: {', '.join(f'{name} {_short(value)}' for name, value in best['params'].items())}")
     console.print(tables.winners({"best": best, **front}, scores))
+    console.print("On test: trained again on train + valid, which is more to learn from than train alone.")
     if not studies["multi_objective"]["feasible"]:
         floor = studies["multi_objective"]["hypervolume_reference"]["accuracy"]
         console.print(f"No trial of multi_objective reached min_accuracy, {floor}: the most accurate stand in.")

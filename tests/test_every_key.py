@@ -40,6 +40,7 @@ OTHER: dict[str, Any] = {
     "data.images.folder": "elsewhere",
     "data.images.size": [9, 9],
     "data.images.mode": "rgb",
+    "data.images.fit": "crop",
     "data.images.range": [0, 4095],
     "data.images.group": "a",
     "model.model": "cnn",

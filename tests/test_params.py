@@ -13,6 +13,7 @@ from reprotune.search import spec as specs
 
 TEXT = committed("params.yaml")
 LR = "search_space.lr"
+MAPPING = "a plain value, or a mapping whose type is int, float or categorical"
 
 
 @pytest.fixture
@@ -42,14 +43,14 @@ REFUSED = [
     ("single_objective.finalists.count", -1, "single_objective.finalists.count = -1: should be greater than or equal"),
     ("multi_objective.finalists.repeats", 0, "multi_objective.finalists.repeats = 0: should be greater than or equal"),
     ("multi_objective.finalists", {"count": 5}, "multi_objective.finalists.repeats: is missing"),
-    ("single_objective.finalists", 5, "single_objective.finalists = 5: should be a valid dictionary"),
+    ("single_objective.finalists", 5, "single_objective.finalists = 5: should be a mapping"),
     ("single_objective.trials", 5, "single_objective.trials = 5: unknown key; known here: n_trials, timeout"),
     ("single_objective.sampler", "tpx", "single_objective.sampler = 'tpx': must be one of tpe, random"),
     ("single_objective.pruner", "mean", "single_objective.pruner = 'mean': must be one of none, median"),
     ("multi_objective.sampler", "cmaes", "multi_objective.sampler = 'cmaes': must be one of tpe, random, nsga2, gp"),
     ("single_objective.pruner", "pareto", "single_objective.pruner = 'pareto': must be one of none, median"),
     ("multi_objective.pruner", "median", "multi_objective.pruner = 'median': must be one of none, pareto"),
-    ("single_objective.pruner", 5, "single_objective.pruner = 5: should be a valid string, or be a valid dictionary"),
+    ("single_objective.pruner", 5, "single_objective.pruner = 5: should be a valid string, or be a mapping"),
     ("single_objective.pruner", {"n_warmup_steps": 2}, "single_objective.pruner.name = None: must be one of none, med"),
     ("single_objective.pruner", {"name": "mean"}, "single_objective.pruner.name = 'mean': must be one of none, median"),
     ("multi_objective.pruner", {"name": "median"}, "multi_objective.pruner.name = 'median': must be one of none, par"),
@@ -86,8 +87,8 @@ REFUSED = [
     ),
     ("multi_objective.pruner", {"name": "pareto", "margin": 2}, "pruner.margin = 2: should be less than or equal to 1"),
     ("multi_objective.pruner", {"name": "none", "margin": 0.1}, "margin = 0.1: unknown setting; known here: name"),
-    ("single_objective.first", 5, "single_objective.first = 5: should be a valid tuple"),
-    ("single_objective.first", [5], "single_objective.first.0 = 5: should be a valid dictionary"),
+    ("single_objective.first", 5, "single_objective.first = 5: should be a list"),
+    ("single_objective.first", [5], "single_objective.first.0 = 5: should be a mapping"),
     ("single_objective.first", [{}, {"speed": 1}], "single_objective.first.1.speed = 1: unknown hyperparameter; known"),
     ("single_objective.first", [{"width": 0}], "single_objective.first.0.width = 0: should be greater than or equal"),
     ("single_objective.first", [{"width": 4.0}], "single_objective.first.0.width = 4.0: should be a valid integer"),
@@ -115,16 +116,34 @@ REFUSED = [
     ("execution.workers", 0, "execution.workers = 0: should be greater than or equal to 1, or be 'auto'"),
     ("model.width", [1], "model.width = [1]: should be a valid boolean, or be a valid integer, or be"),
     ("training.lr", [1], "training.lr = [1]: should be a valid boolean, or be a valid integer, or be"),
-    (f"single_objective.{LR}", [1], f"single_objective.{LR} = [1]: should be a valid boolean, or be"),
+    *(
+        (f"single_objective.{LR}", declared, f"single_objective.{LR} = {declared!r}: {told}")
+        for declared, told in (
+            ([1], "a plain value, or {type: categorical, choices: [1]}"),
+            ([True, 1e-5, "x"], "a plain value, or {type: categorical, choices: [true, 1e-05, x]}"),
+            (None, "a plain value, or a mapping whose type is int, float or categorical"),
+            ("0.001-0.1", "a plain value, or {type: float, low: 0.001, high: 0.1}"),
+            ("1e-4 to 1e-1", "a plain value, or {type: float, low: 1e-4, high: 1e-1}"),
+            ("5..15", "a plain value, or {type: int, low: 5, high: 15}"),
+            ("0.01", "a number is written without quotes: 0.01"),
+            ({"high": 3, "low": 1}, f"{MAPPING}, as {{type: int, low: 1, high: 3}}"),
+            ({"high": 3.5, "low": 1, "type": "integer"}, f"{MAPPING}, as {{type: float, low: 1, high: 3.5}}"),
+            ({"low": 1, "type": ["int"]}, MAPPING),
+            ({"choices": [1, 2]}, f"{MAPPING}, as {{type: categorical, choices: [1, 2]}}"),
+        )
+    ),
+    (f"single_objective.{LR}", {"type": "categorical", "choices": 5}, f"{LR}.choices = 5: should be a list"),
+    (f"single_objective.{LR}", {"type": "float", "low": "0.1", "high": 1}, f"{LR}.low = '0.1': should be a valid numb"),
     (f"single_objective.{LR}", {"type": "categorical", "choices": [0.1, None]}, f"{LR}.choices.1 = None: should be a"),
     ("data.train_examples", 0, "data.train_examples = 0: should be greater than or equal to 1"),
     ("data.images.size", [28], "data.images.size.1: is missing"),
     ("data.images.size", [28, 0], "data.images.size.1 = 0: should be greater than or equal to 1"),
     ("data.images.mode", "color", "data.images.mode = 'color': should be 'grey' or 'rgb'"),
-    ("data.images.colour", 1, "unknown key; known here: folder, size, mode, range, group"),
+    ("data.images.fit", "squash", "data.images.fit = 'squash': should be 'stretch', 'crop' or 'pad'"),
+    ("data.images.colour", 1, "unknown key; known here: folder, size, mode, fit, range, group"),
     ("data.images.range", [4095, 0], "data.images.range = [4095, 0]: black must be below white"),
     ("data.images.range", [0], "data.images.range.1: is missing"),
-    ("data.images.range", "12 bits", "data.images.range = '12 bits': should be a valid tuple"),
+    ("data.images.range", "12 bits", "data.images.range = '12 bits': should be a list"),
     ("data.images.group", "(", "data.images.group = '(': must be a regular expression"),
     ("evaluate.seeds", 0, "evaluate.seeds = 0"),
     ("model.model", "rnn", "model.model = 'rnn': should be 'mlp' or 'cnn'"),

@@ -32,7 +32,7 @@ def constant(fetched: tuple[Arrays, None], _: Data) -> tuple[Arrays, None]:
 def noise(tmp_path_factory: pytest.TempPathFactory) -> dict[str, StoredDataset]:
     """Dataset → a few images of its shape, of noise."""
     stored = {}
-    for name, shape in (("grey", (1, 28, 28)), ("rgb", (3, 32, 32))):
+    for name, shape in (("grey", (1, 28, 28)), ("rgb", (3, 32, 32)), ("photos", (3, 64, 64))):
         rng = np.random.default_rng(0)
         images = rng.integers(0, 256, (120, *shape), dtype=np.uint8)
         fetched = Arrays(images, np.arange(120, dtype=np.int64) % 10), None
@@ -46,7 +46,7 @@ def noise(tmp_path_factory: pytest.TempPathFactory) -> dict[str, StoredDataset]:
 
 
 def test_they_are_all_there() -> None:
-    assert {"exercise", "fashion-mlp", "fashion-cnn", "cifar10-cnn"} <= set(NAMES)
+    assert {"exercise", "fashion-mlp", "fashion-cnn", "cifar10-cnn", "photos"} <= set(NAMES)
 
 
 @pytest.mark.parametrize("path", PRESETS, ids=NAMES)
@@ -54,7 +54,7 @@ def test_a_preset_runs(path: Path, noise: dict[str, StoredDataset], tmp_path: Pa
     chosen = params.load(path)
     specs.check_params(chosen)
     assert chosen.data.dataset in datasets.DATASETS
-    dataset = noise["rgb" if chosen.data.dataset == "cifar10" else "grey"]
+    dataset = noise[{"cifar10": "rgb", "image_folder": "photos"}.get(chosen.data.dataset, "grey")]
     for name in ("single_objective", "multi_objective"):
         declared = specs.from_params(chosen, name, dataset)
         trials = run(replace(declared, n_trials=2, space={**declared.space, "epochs": 1}), tmp_path)
@@ -66,6 +66,11 @@ def test_the_fashion_cnns_stay_below_100_000_parameters(noise: dict[str, StoredD
     for name in ("single_objective", "multi_objective"):
         for config in largest(specs.from_params(chosen, name, noise["grey"]).space):
             assert sum(weight.numel() for weight in meta_model(config, noise["grey"].inputs).parameters()) < 100_000
+
+
+def test_the_photos_are_of_the_shape_that_was_tried() -> None:
+    images = params.load(ROOT / "presets/photos.yaml").data.images
+    assert (images.size, images.mode, images.fit) == ((64, 64), "rgb", "crop")
 
 
 def make(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -81,10 +86,15 @@ def test_make_preset(tmp_path: Path) -> None:
         subprocess.run([*git, *command], cwd=tmp_path, check=True)
     assert make(tmp_path, "preset", "NAME=exercise").returncode == 0
     assert (tmp_path / "params.yaml").read_bytes() == (ROOT / "presets/exercise.yaml").read_bytes()
+    assert make(tmp_path, "preset", "NAME=photos").returncode == 0  # nothing is lost
+    assert make(tmp_path, "preset", "NAME=exercise").returncode == 0
+    with (tmp_path / "params.yaml").open("a") as file:
+        file.write("# mine\n")
+    own = (tmp_path / "params.yaml").read_bytes()
     refused = make(tmp_path, "preset", "NAME=fashion-mlp")
     assert refused.returncode == 2
     assert "params.yaml: has changes that are not committed" in refused.stderr
-    assert (tmp_path / "params.yaml").read_bytes() == (ROOT / "presets/exercise.yaml").read_bytes()
+    assert (tmp_path / "params.yaml").read_bytes() == own
     assert make(tmp_path, "preset", "NAME=fashion-mlp", "FORCE=1").returncode == 0
     unknown = make(tmp_path, "preset", "NAME=imagenet")
     assert "NAME = 'imagenet': must be one of cifar10-cnn exercise" in unknown.stderr

@@ -17,9 +17,9 @@ def _each(check: Callable[[Study], Iterator[Advice]]) -> Check:
 # The most important first.
 CHECKS: Sequence[Check] = (
     _each(gain.learned_nothing),
+    gain.gain_over_default,
     _each(course.failures),
     _each(course.nothing_feasible),
-    gain.gain_over_default,
     gain.out_of_balance,
     _each(course.pruned_too_many),
     _each(course.ended_too_early),

@@ -15,7 +15,7 @@ import numpy as np
 
 from reprotune.data.fetch import CACHE
 from reprotune.errors import UserError, named, one_line
-from reprotune.params import Images, Range
+from reprotune.params import Fit, Images, Range
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -28,6 +28,16 @@ _SIXTEEN_BITS = (0, 65535)
 
 class Unreadable(Exception):
     """Why a file is not taken as a picture."""
+
+
+def files(path: Path) -> Iterator[Path]:
+    """The file itself, or all in the folder, however deep, but for what is hidden; in the order of their names."""
+    if not path.is_dir():
+        yield path
+        return
+    for file in sorted(path.rglob("*")):
+        if not file.is_dir() and not any(part.startswith(".") for part in file.relative_to(path).parts):
+            yield file
 
 
 class Picture(NamedTuple):
@@ -86,8 +96,23 @@ def pixels(picture: Picture, images: Images, black_and_white: Range | None) -> n
     """uint8, (channels, height, width). black_and_white: of a deep picture. Raises Unreadable."""
     height, width = images.size
     image = _eight_bits(picture.image, black_and_white) if picture.deep and black_and_white else picture.image
-    small = _opaque(image).convert(MODES[images.mode]).resize((width, height))
+    small = _fitted(_opaque(image).convert(MODES[images.mode]), (width, height), images.fit)
     return np.asarray(small).reshape(height, width, -1).transpose(2, 0, 1)
+
+
+def _fitted(image: "Image", size: tuple[int, int], fit: Fit) -> "Image":
+    """Of that width and height. pad, crop: nothing is distorted; black is added, or what sticks out is lost."""
+    from PIL import Image, ImageOps
+
+    if fit == "stretch":
+        return image.resize(size)
+    if fit == "crop":
+        return ImageOps.fit(image, size)
+    share = min(size[0] / image.width, size[1] / image.height)
+    small = image.resize((max(1, round(share * image.width)), max(1, round(share * image.height))))
+    padded = Image.new(image.mode, size)
+    padded.paste(small, ((size[0] - small.width) // 2, (size[1] - small.height) // 2))
+    return padded
 
 
 def _eight_bits(image: "Image", black_and_white: Range) -> "Image":

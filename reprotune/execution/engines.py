@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from joblib import cpu_count
 
 from reprotune.arithmetic import dispatch
-from reprotune.errors import ParamsError, UserError
+from reprotune.errors import ParamsError, UserError, one_line
 from reprotune.execution import dask_pool, local_pool
 from reprotune.execution.pool import Pool
 from reprotune.params import Execution
@@ -20,6 +20,14 @@ ENGINES: dict[str, Callable[[Execution, int], AbstractContextManager[Pool]]] = {
 def workers(execution: Execution) -> int:
     """`auto` is the number of cores that this process may use (affinity and cgroup limits counted)."""
     return cpu_count() if execution.workers == "auto" else execution.workers
+
+
+def told(execution: Execution) -> str:
+    """Who trains, for a line."""
+    if execution.engine == "dask" and execution.scheduler:
+        return f"the workers of {one_line(execution.scheduler)}"
+    number = workers(execution)
+    return f"{number} worker{'s' if number > 1 else ''}"
 
 
 def started(execution: Execution) -> AbstractContextManager[Pool]:

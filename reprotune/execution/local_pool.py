@@ -2,6 +2,7 @@
 
 import multiprocessing
 import multiprocessing.forkserver
+import multiprocessing.resource_tracker
 import multiprocessing.util
 import os
 import signal
@@ -99,9 +100,21 @@ def started(execution: Execution, workers: int) -> Iterator[Pool]:
     if "forkserver" in methods:
         _place_sockets()
         context.set_forkserver_preload(["reprotune.search.trial"])
-        multiprocessing.forkserver.ensure_running()  # imports while the coordinator does; the first task waits
+        with _ctrl_c_left_to_the_coordinator():
+            multiprocessing.forkserver.ensure_running()  # imports while the coordinator does; the first task waits
     with _pool(lambda: ProcessPoolExecutor(workers, context, _begin)) as pool:
         yield pool
+
+
+@contextmanager
+def _ctrl_c_left_to_the_coordinator() -> Iterator[None]:
+    """What is started meanwhile never sees it, while it imports neither; the coordinator gets it at the end."""
+    multiprocessing.resource_tracker.ensure_running()  # which lets the signal through as it starts
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _pool(start: Callable[[], ProcessPoolExecutor]) -> LocalPool:

@@ -1,7 +1,8 @@
 """results/model/: the model that was found, with all that it takes to use it."""
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import safetensors.torch
 import torch
@@ -14,7 +15,7 @@ from reprotune.data import pictures
 from reprotune.data.images import Inputs, Shape
 from reprotune.data.stored import StoredDataset
 from reprotune.errors import UserError, named, one_line
-from reprotune.params import Images, Range
+from reprotune.params import Fit, Images, Range
 from reprotune.training.fit import pixels
 from reprotune.training.models import Config, build
 
@@ -33,6 +34,7 @@ class Description(BaseModel):
     mean: tuple[float, ...]  # the model's own first part uses them, if its config says `normalise`
     std: tuple[float, ...]
     range: Range | None = None  # what is black and what is white in a picture of more than 8 bits
+    fit: Fit = "stretch"  # how it comes to that shape
 
 
 def weights(model: nn.Module, test_accuracy: float) -> bytes:
@@ -50,8 +52,8 @@ def test_accuracy(path: Path) -> float:
         raise UserError(f"{path}: is damaged ({one_line(error)}); delete it, and its model is trained again") from None
 
 
-def write(path: Path, config: Config, dataset: StoredDataset) -> None:
-    """weights.safetensors and model.json. path: where the weights are."""
+def write(path: Path, config: Config, dataset: StoredDataset, fit: Fit = "stretch") -> None:
+    """weights.safetensors and model.json. path: where the weights are. fit: of one's own pictures."""
     with atomic_write(FOLDER / "weights.safetensors") as temporary:
         temporary.write_bytes(path.read_bytes())
     description = Description(
@@ -62,6 +64,7 @@ def write(path: Path, config: Config, dataset: StoredDataset) -> None:
         mean=dataset.mean,
         std=dataset.std,
         range=dataset.own.range if dataset.own else None,
+        fit=fit if dataset.own else "stretch",
     )
     write_json(FOLDER / "model.json", description.model_dump(exclude_defaults=True))
 
@@ -88,22 +91,47 @@ class Seen(NamedTuple):
 
 def classify(model: nn.Module, description: Description, path: Path) -> dict[str, float]:
     """Class → probability, the likeliest first, of a picture of any size. Raises UserError."""
-    return look(model, description, path).classes
+    try:
+        return look(model, description, path).classes
+    except pictures.Unreadable as error:
+        raise _refused(path, error) from None
+
+
+def look_at_all(
+    model: nn.Module, description: Description, paths: Iterable[Path], passed: dict[str, list[Path]]
+) -> Iterator[tuple[Path, Seen]]:
+    """Each picture, and in a folder all of them. passed: gets why → what in a folder is none. Raises UserError."""
+    for path in paths:
+        count = 0
+        for file in pictures.files(path):
+            try:
+                seen = look(model, description, file)
+            except pictures.Unreadable as error:
+                if not path.is_dir():
+                    raise _refused(path, error) from None
+                passed.setdefault(str(error), []).append(file)
+            else:
+                count += 1
+                yield file, seen
+        if not count:
+            raise UserError(f"{named([path])}: holds no readable image")
+
+
+def _refused(path: Path, error: pictures.Unreadable) -> UserError:
+    return UserError(f"{named([path])}: is no readable image ({error})")
 
 
 @torch.inference_mode()
 def look(model: nn.Module, description: Description, path: Path) -> Seen:
-    """The same, and how the picture was read. Raises UserError."""
+    """The same, and how the picture was read. Raises pictures.Unreadable."""
     channels, height, width = description.shape
-    images = Images(folder=str(path.parent), size=(height, width), mode="grey" if channels == 1 else "rgb")
-    try:
-        picture = pictures.load(path)
-        black_and_white = description.range
-        if picture.deep and not black_and_white:
-            black_and_white = pictures.decided([pictures.highest(picture)])
-        image = torch.from_numpy(pictures.pixels(picture, images, black_and_white).copy())
-    except pictures.Unreadable as error:
-        raise UserError(f"{named([path])}: is no readable image ({error})") from None
+    mode: Literal["grey", "rgb"] = "grey" if channels == 1 else "rgb"
+    images = Images(folder=str(path.parent), size=(height, width), mode=mode, fit=description.fit)
+    picture = pictures.load(path)
+    black_and_white = description.range
+    if picture.deep and not black_and_white:
+        black_and_white = pictures.decided([pictures.highest(picture)])
+    image = torch.from_numpy(pictures.pixels(picture, images, black_and_white).copy())
     shares = model(pixels(image.unsqueeze(0))).softmax(dim=1)[0].tolist()
     classes = dict(sorted(zip(description.classes, shares, strict=True), key=lambda pair: -pair[1]))
     return Seen(classes, black_and_white if picture.deep else None, picture.several)

@@ -6,6 +6,7 @@ import pytest
 from conftest import CONFIG
 from made_up import EVEN, run, study
 
+from reprotune.advice.checks import CHECKS
 from reprotune.advice.gain import gain_over_default, learned_nothing, out_of_balance, too_few_images
 from reprotune.advice.run import Advice
 from reprotune.data.stored import StoredDataset
@@ -54,6 +55,10 @@ def test_a_search_that_lost_says_why(dataset: StoredDataset) -> None:
         "On test, the best config is 0.50 points worse than the untuned default. It was trained for 4 epochs, the "
         "default for 10. Allow more in single_objective.search_space.epochs."
     ]
+    failed = study(dataset, [{"accuracy": 0.9}, *[{"state": "FAIL", "reason": "no memory"}] * 3])
+    first, *others = [advice for check in CHECKS for advice in check(run(failed, lost, epochs=4))]
+    assert first.seen.startswith("On test, the best config is 0.50 points worse than the untuned default.")
+    assert any("failed" in advice.seen for advice in others)
     beyond = "The search could not find the default: it lies outside of the search space."
     assert beyond in str(gain(dataset, 0.8)[0])
     wide: dict[str, Any] = {"space": {"width": {"type": "int", "low": 2, "high": 64}}, "training__epochs": 3}

@@ -5,6 +5,7 @@ import struct
 import subprocess
 import zlib
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -13,9 +14,10 @@ from PIL import Image
 from reprotune.data import pictures
 from reprotune.data.pictures import Unreadable
 from reprotune.errors import UserError
-from reprotune.params import Images, Range
+from reprotune.params import Fit, Images, Range
 
 ORIENTATION = 0x0112
+FITS = get_args(Fit)
 ON_ITS_SIDE = 6
 
 
@@ -48,6 +50,30 @@ def test_what_pixels_become(tmp_path: Path) -> None:
     exif[ORIENTATION] = ON_ITS_SIDE
     Image.fromarray(np.array([[1], [2]], dtype=np.uint8)).save(path, exif=exif)
     assert seen(path) == [[[2, 1]]]
+
+
+@pytest.mark.parametrize("mode", ["grey", "rgb"])
+@pytest.mark.parametrize("upright", [False, True])
+def test_a_picture_is_distorted_only_where_it_is_stretched(tmp_path: Path, upright: bool, mode: str) -> None:
+    """A white square in the middle of a picture that is twice as long as it is wide, and grey."""
+    values = np.full((40, 80), 100, dtype=np.uint8)
+    values[8:32, 28:52] = 255
+    Image.fromarray(values.T if upright else values).save(tmp_path / "x.png")
+    found = {fit: np.array(seen(tmp_path / "x.png", size=[20, 20], mode=mode, fit=fit)) for fit in FITS}
+    white = {fit: (array[0] > 200).sum(axis=(0 if upright else 1)) for fit, array in found.items()}
+    sides = {fit: (int(np.count_nonzero(counts)), int(counts.max())) for fit, counts in white.items()}
+    assert sides == {"stretch": (12, 6), "crop": (12, 12), "pad": (6, 6)}
+    assert (found["pad"] == 0).sum() == found["pad"].size / 2
+    assert all(array.min() >= 90 for fit, array in found.items() if fit != "pad")
+
+
+@pytest.mark.parametrize("fit", FITS)
+@pytest.mark.parametrize("size", [(1, 1), (3000, 1), (1, 3000), (5, 4)])
+def test_a_picture_of_any_shape_fits(tmp_path: Path, size: tuple[int, int], fit: str) -> None:
+    Image.new("L", size, 255).save(tmp_path / "x.png")
+    found = np.array(seen(tmp_path / "x.png", size=[8, 6], fit=fit))
+    assert found.shape == (1, 8, 6)
+    assert found.max() == 255
 
 
 @pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])

@@ -109,6 +109,7 @@ def test_nothing_feasible_is_said_wherever_the_winners_are(
     summary.main()
     printed, page = " ".join(capsys.readouterr().out.split()), report.REPORT.read_text()
     assert artifacts.read_json(Path("results/multi_objective/metrics.json"))["feasible"] == 0
+    assert "On test: trained again on train + valid" in printed
     assert "No trial of multi_objective reached min_accuracy, 0.999: the most accurate stand in." in printed
     assert "No trial of the second study reached <code>min_accuracy</code>, 0.999</strong>" in page
     same = "most accurate, within 1 point, within 2 points, within 5 points, knee, cheapest"

@@ -8,6 +8,7 @@ from conftest import make_params
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from reprotune.arithmetic import optimizers
 from reprotune.data.images import Split
 from reprotune.data.stored import StoredDataset
 from reprotune.training.fit import Diverged, fit, learning_curve, new_model, pixels, score
@@ -80,13 +81,13 @@ def test_label_smoothing_in_closed_form(smoothing: float) -> None:
 def rates(schedule: str, steps: int, monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The learning rate of each step of a training of 3 epochs."""
     used: list[float] = []
-    step = torch.optim.SGD.step
+    step = optimizers.SGD.step
 
-    def noting(self: torch.optim.SGD, *args: Any) -> Any:
+    def noting(self: optimizers.SGD, *args: Any) -> Any:
         used.append(self.param_groups[0]["lr"])
         return step(self, *args)
 
-    monkeypatch.setattr(torch.optim.SGD, "step", noting)
+    monkeypatch.setattr(optimizers.SGD, "step", noting)
     model, _, train = one_pixel()
     many = Split(*(tensor.repeat(32 * steps // 3 - 16, *[1] * (tensor.dim() - 1)) for tensor in train))
     config = {**NEUTRAL, "optimizer": "SGD", "lr": 0.4, "batch_size": 32, "epochs": 3, "schedule": schedule}

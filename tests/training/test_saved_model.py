@@ -1,5 +1,7 @@
 """The model that was found classifies pictures as it did in training, from its files alone."""
 
+import csv
+import json
 import os
 import sys
 from pathlib import Path
@@ -13,6 +15,7 @@ from PIL import Image
 from reprotune import artifacts
 from reprotune.data.stored import Own, StoredDataset
 from reprotune.errors import UserError
+from reprotune.params import Fit
 from reprotune.pipeline import evaluation
 from reprotune.training import saved_model
 from reprotune.training.fit import pixels, score
@@ -21,6 +24,7 @@ from stages import predict
 
 CNN = {"model": "cnn", "blocks": 2, "channels_1": 4, "channels_2": 4, "kernel": 3, "pooling": "average"}
 CNN |= {"dropout_1": 0.1, "dropout_2": 0.1, "normalise": True, "lr": 0.02}
+OWN = Own(copies=0, two_labels=0, left_out=0, groups=None, range=None)
 
 
 @pytest.fixture(params=["mlp", "cnn"])
@@ -92,12 +96,77 @@ def test_how_a_picture_was_read_is_told(
     assert escaped == plain.replace("plain.png", r"caf\xe9.png")
 
 
+KOREAN = ("고양이", "개", "새", "말")
+
+
+@pytest.fixture
+def folder(found: tuple[float, Config], dataset: StoredDataset, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two pictures below it, and what is none; the classes have names that are not ASCII."""
+    monkeypatch.setattr(dataset, "classes", KOREAN)
+    saved_model.write(saved_model.FOLDER / "weights.safetensors", found[1], dataset)
+    pictures = Path("photos")
+    (pictures / "deeper/.hidden").mkdir(parents=True)
+    for name in ("b.png", "deeper/a.jpg", "deeper/.hidden/c.png"):
+        Image.new("L", (8, 8), 90).save(pictures / name)
+    (pictures / "a note.txt").write_text("no picture")
+    return pictures
+
+
+def predicted(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: object) -> list[str]:
+    """[stdout, stderr]"""
+    monkeypatch.setattr(sys, "argv", ["predict", *map(str, arguments)])
+    predict.main()
+    return list(capsys.readouterr())
+
+
+def test_a_folder_is_looked_through(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, passed = predicted(monkeypatch, capsys, folder, folder / "b.png")
+    assert [line.partition(": ")[0] for line in out.splitlines()] == [
+        "photos/b.png",
+        "photos/deeper/a.jpg",
+        "photos/b.png",
+    ]
+    assert passed.startswith("passed over: photos/a note.txt (no AVIF")
+    assert passed.count("\n") == 1
+    for bad, line in ((folder / "a note.txt", "is no readable image"), (folder / "none", "is no readable image")):
+        with pytest.raises(UserError, match=line):
+            predicted(monkeypatch, capsys, folder / "b.png", bad)
+    (folder / "empty").mkdir()
+    with pytest.raises(UserError, match="photos/empty: holds no readable image"):
+        predicted(monkeypatch, capsys, folder / "empty")
+
+
+def test_what_a_program_reads(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd = Path(os.fsdecode(b"caf\xe9.gif"))
+    frames = [Image.new("L", (8, 8), grey) for grey in (40, 200)]
+    frames[0].save(odd, save_all=True, append_images=frames[1:])
+    out, told = predicted(monkeypatch, capsys, folder / "b.png", "--json", odd)
+    plain, escaped = json.loads(out)
+    expected = list(saved_model.classify(*saved_model.read(), folder / "b.png").items())
+    assert list(plain["classes"].items()) == expected[:3]
+    assert next(iter(plain["classes"])) in out  # as it is written
+    assert (plain["path"], escaped["path"]) == ("photos/b.png", str(odd))
+    assert told == "caf\\xe9.gif: the first of several frames or pages\n"
+    out, _ = predicted(monkeypatch, capsys, "--csv", folder / "b.png")
+    header, row = csv.reader(out.splitlines())
+    assert header == ["path", *(f"{kind}_{n}" for n in (1, 2, 3) for kind in ("class", "probability"))]
+    cells = [(name, float(share)) for name, share in zip(row[1::2], row[2::2], strict=True)]
+    assert (row[0], cells) == ("photos/b.png", expected[:3])
+
+
+def test_names_of_classes_are_written_as_they_are(folder: Path) -> None:
+    assert "고양이" in (saved_model.FOLDER / "model.json").read_text(encoding="utf-8")
+
+
 def test_a_picture_of_more_than_8_bits_is_read_as_in_training(
     found: tuple[float, Config], dataset: StoredDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert "range" not in artifacts.read_json(saved_model.FOLDER / "model.json")
-    own = Own(copies=0, two_labels=0, left_out=0, groups=None, range=(0, 4095))
-    monkeypatch.setattr(dataset, "own", own)
+    monkeypatch.setattr(dataset, "own", OWN.model_copy(update={"range": (0, 4095)}))
     saved_model.write(saved_model.FOLDER / "weights.safetensors", found[1], dataset)
     model, description = saved_model.read()
     image = dataset.load("test").images[0, 0].numpy()
@@ -106,6 +175,21 @@ def test_a_picture_of_more_than_8_bits_is_read_as_in_training(
     Image.fromarray(dark.astype(np.uint8)).save("plain.png")
     one, other = (saved_model.classify(model, description, Path(name)) for name in ("deep.png", "plain.png"))
     assert one == other
+
+
+def test_a_picture_is_fitted_as_in_training(
+    found: tuple[float, Config], dataset: StoredDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.fromarray(np.full((8, 80), 255, dtype=np.uint8)).save("long.png")
+    seen = {}
+    cases: list[tuple[Fit, Own | None]] = [("stretch", None), ("pad", None), ("stretch", OWN), ("pad", OWN)]
+    for fit, own in cases:
+        monkeypatch.setattr(dataset, "own", own)
+        saved_model.write(saved_model.FOLDER / "weights.safetensors", found[1], dataset, fit)
+        recorded = artifacts.read_json(saved_model.FOLDER / "model.json").get("fit", "stretch")
+        assert recorded == ("pad" if fit == "pad" and own else "stretch")  # a published dataset is as it is
+        seen[fit, own] = saved_model.classify(*saved_model.read(), Path("long.png"))
+    assert seen["pad", OWN] != seen["stretch", OWN] == seen["pad", None] == seen["stretch", None]
 
 
 def test_a_model_that_is_missing_or_damaged_is_refused(found: tuple[float, Config]) -> None:
