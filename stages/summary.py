@@ -41,7 +41,7 @@ def main() -> None:
     gained = 100 * (score["mean"] - default["mean"])
     console.print(
         f"The best config against the untuned default: {gained:+.2f} points of test accuracy ({over}). "
-        "Report: results/report.html. Every trial: `make ui` or `mlflow ui`, then http://127.0.0.1:5000"
+        "Report: results/report.html. Every trial: `make ui`, which prints a link to each study, or `mlflow ui`"
     )
     for line in _advice():
         console.print(f"- {line}")

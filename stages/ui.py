@@ -1,5 +1,6 @@
-"""MLflow's page of the store that the stages write to, at http://127.0.0.1:5000; takes the options of `mlflow ui`."""
+"""MLflow's page of the store that the stages write to, and a link to each experiment; takes `mlflow ui`'s options."""
 
+import argparse
 import os
 import sys
 
@@ -11,11 +12,22 @@ def main() -> None:
     from reprotune.tracking import store
 
     with store.usable():
-        address = store.prepared()
+        address, links = store.prepared(), store.links()
     if address.startswith("http"):
         raise UserError(f"MLFLOW_TRACKING_URI = {one_line(address)}: this server has its own page; open that")
+    for name, link in links.items():
+        print(f"{name}: {_server()}{link}", flush=True)
     os.environ.setdefault("MLFLOW_BACKEND_STORE_URI", address)
     os.execv(sys.executable, [sys.executable, "-m", "mlflow", "ui", *sys.argv[1:]])  # noqa: S606
+
+
+def _server() -> str:
+    """Where the page will be, as `mlflow ui` reads its options."""
+    options = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    options.add_argument("-h", "--host", default=os.environ.get("MLFLOW_HOST", "127.0.0.1"))
+    options.add_argument("-p", "--port", default=os.environ.get("MLFLOW_PORT", "5000"))
+    given, _ = options.parse_known_args()
+    return f"http://{given.host}:{given.port}"
 
 
 if __name__ == "__main__":

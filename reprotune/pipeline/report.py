@@ -16,6 +16,7 @@ from reprotune.pipeline.page import RESULTS
 from reprotune.results import classification
 from reprotune.results.read import read_trials
 from reprotune.search.spec import StudySpec
+from reprotune.tracking import description
 from reprotune.tracking.parent_run import add_files, parent_run
 from reprotune.training import saved_model
 
@@ -57,12 +58,15 @@ def track(params: Params, studies: Sequence[StudySpec], dataset: StoredDataset) 
     """The winners' scores → MLflow: a parent run, and a nested run a winner. The figures and the page → all parents."""
     configs, summary = evaluation.winners(params), read_json(evaluation.FOLDER / "metrics.json")
     identity = digest([{name: dict(config) for name, config in configs.items()}, dataset.digest, summary])
-    with parent_run("evaluate", identity, {"seed": params.seed, "dataset": dataset.digest}) as parent:
+    scores = {name: summary[name] for name in configs}
+    title = f"{dataset.name}, {len(configs)} configs, {params.evaluate.seeds} seeds"
+    determining = {"seed": params.seed, "dataset": dataset.digest}
+    with parent_run("evaluate", identity, determining, title, dataset) as parent:
         for number, (name, config) in enumerate(configs.items()):
-            score = summary[name]["test_accuracy"]
-            costs = {key: summary[name][key] for key in ("flops", "parameters")}
-            accuracy = {f"test_accuracy_{key}": score[key] for key in ("mean", "std") if key in score}
-            parent.log_config(number, name, config, accuracy | costs)
+            metrics = _metrics(scores[name])
+            parent.log_config(number, f"{metrics['test_accuracy_mean']:.4f} {name}", config, metrics)
+            parent.log_metrics({f"{metric}.{name}": value for metric, value in metrics.items()})
+        parent.describe(description.of_evaluation(scores, parent.link))
         parent.log_files((path, None) for path in sorted(evaluation.FOLDER.glob("[!.]*.*")))
         drawn = [(path, "figures") for path in sorted(FIGURES.glob("[!.]*.*"))]
         parent.log_files([*drawn, (REPORT, None)])
@@ -71,3 +75,9 @@ def track(params: Params, studies: Sequence[StudySpec], dataset: StoredDataset) 
         drawn = [(path, "figures") for path in sorted((spec.folder / "figures").glob("*.svg"))]
         files = [*drawn, (SAMPLES, "dataset"), (REPORT, None)]
         add_files(spec.name, read_json(spec.folder / "study.json")["identity"], files)
+
+
+def _metrics(score: Mapping[str, Any]) -> dict[str, float]:
+    """A winner's, as the evaluation's metrics.json has it."""
+    accuracy = {f"test_accuracy_{key}": value for key, value in score["test_accuracy"].items() if key != "n"}
+    return {**accuracy, "flops": score["flops"], "parameters": score["parameters"]}

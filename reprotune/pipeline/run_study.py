@@ -88,14 +88,22 @@ def _log_whole(parent: ParentRun, spec: StudySpec, trials: list[Trial], metrics:
     parent.log_metrics({name: value for name, value in metrics.items() if isinstance(value, int | float)})
     ends = {name: getattr(spec, name) for name in ("n_trials", "timeout", "max_epochs", "patience")}
     parent.log_tags({**ends, "stopped_by": metrics["stopped_by"], "dataset": spec.dataset.name})
-    parent.describe(description.of_study(spec, trials))
+    parent.describe(description.of_study(spec, trials, parent.link))
+    parent.show(_searched(trials))
     parent.log_files((path, None) for path in sorted(spec.folder.glob("[!.]*.*")))  # the stage `report` adds figures
     parent.log_files((spec.dataset.folder / name, "dataset") for name in (stored.DESCRIPTION, stored.CLASS_BALANCE))
 
 
 def _tracked(spec: StudySpec, identity: str = "") -> AbstractContextManager[ParentRun]:
     """The study's parent run. identity: of results that were made in another environment."""
-    return parent_run(spec.name, identity or spec.identity, _determining(spec))
+    title = f"{spec.dataset.name}, {spec.sampler} + {spec.pruner}, {spec.n_trials} trials"
+    return parent_run(spec.name, identity or spec.identity, _determining(spec), title, spec.dataset)
+
+
+def _searched(trials: list[Trial]) -> list[str]:
+    """The hyperparameters in which trials differ, also by having one or not."""
+    names = dict.fromkeys(name for trial in trials for name in trial.config)
+    return [name for name in names if len({trial.config.get(name) for trial in trials}) > 1]
 
 
 def _determining(spec: StudySpec) -> dict[str, Any]:

@@ -1,36 +1,57 @@
 """What MLflow's page of a study says, in Markdown."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
-from reprotune.results.scores import on_valid
-from reprotune.results.winners import as_config, best, feasible, pareto_front
+from reprotune.results.scores import on_valid, told
+from reprotune.results.winners import accuracy, as_config, best, complete, feasible, pareto_front
 from reprotune.search.spec import StudySpec
 from reprotune.search.study import Trial
 from reprotune.search.trial import State
+from reprotune.tracking.store import READING
 
 _STATES: Mapping[State, str] = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
+_MOST = 10  # trials that are listed as the best
+Link = Callable[[int], str]  # number of a nested run → where its page is
 
 
-def of_study(spec: StudySpec, trials: Sequence[Trial]) -> str:
-    """Its counts, its best trial or its front, and how to read the nested runs."""
+def of_study(spec: StudySpec, trials: Sequence[Trial], link: Link) -> str:
+    """Its counts, its best trials or its front, and how to read the nested runs."""
     states = [trial.result.state for trial in trials]
     counts = ", ".join(f"{states.count(state)} {name}" for state, name in _STATES.items())
-    found = _front(spec, trials) if spec.cost else _best(trials)
-    reading = "A nested run is a trial: FINISHED if it is complete, KILLED if it was pruned, FAILED if it failed."
-    return "\n".join([f"{len(trials)} trials: {counts}.\n", *found, f"\n{reading} Figures and tables: Artifacts."])
+    found = _front(spec, trials, link) if spec.cost else _best(trials, link)
+    return "\n".join([f"{len(trials)} trials: {counts}.\n", *found, f"\n{READING} Figures and tables: Artifacts."])
 
 
-def _best(trials: Sequence[Trial]) -> Iterator[str]:
+def _best(trials: Sequence[Trial], link: Link) -> Iterator[str]:
     winner = best(trials)
-    yield f"Best: trial {winner.number}, validation accuracy {on_valid(as_config(winner))}.\n"
+    found = on_valid(as_config(winner))
+    yield f"Best: trial {winner.number}, validation accuracy {found}. [Its run]({link(winner.number)})\n"
     yield from (f"- {name}: {value}" for name, value in winner.config.items())
+    # Where finalists were trained again, their means count, and the others are none of the best.
+    again = [trial for trial in trials if trial.repeats] or complete(trials)
+    ranked = sorted(again, key=lambda trial: (-accuracy(trial), trial.number))[:_MOST]
+    rows = (f"| [{trial.number}]({link(trial.number)}) | {on_valid(as_config(trial))} |" for trial in ranked)
+    yield from ("\n| trial | validation accuracy |\n|---|---|", *rows)
 
 
-def _front(spec: StudySpec, trials: Sequence[Trial]) -> Iterator[str]:
+def _front(spec: StudySpec, trials: Sequence[Trial], link: Link) -> Iterator[str]:
     cost = str(spec.cost)
     if not feasible(spec, trials):
         yield f"No trial reached min_accuracy, {spec.min_accuracy}: the most accurate stand in.\n"
     yield f"The Pareto front: no trial has both fewer {cost} and more accuracy than one of these.\n"
     yield f"| trial | {cost} | validation accuracy |\n|---|---|---|"
     for row in map(as_config, pareto_front(spec, trials)):
-        yield f"| {row['number']} | {row[cost]:,} | {on_valid(row)} |"
+        yield f"| [{row['number']}]({link(row['number'])}) | {row[cost]:,} | {on_valid(row)} |"
+
+
+def of_evaluation(scores: Mapping[str, Mapping[str, Any]], link: Link) -> str:
+    """The winners by name, as the evaluation's metrics.json has them; each is a nested run, numbered in this order."""
+    rows = [
+        f"| [{name}]({link(number)}) | {told(score['test_accuracy'])} | {score['flops']:,} | {score['parameters']:,} |"
+        for number, (name, score) in enumerate(scores.items())
+    ]
+    head = "| winner | test accuracy | flops | parameters |\n|---|---|---|---|"
+    seeds = max(score["test_accuracy"]["n"] for score in scores.values())
+    about = f"Trained again on train + valid, scored on test: mean ± standard deviation over {seeds} seeds."
+    return "\n".join([f"{about}\n", head, *rows, "\nThe report of the whole run: Artifacts, report.html."])

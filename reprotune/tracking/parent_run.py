@@ -4,6 +4,7 @@ MLflow's store is a view of what the journals and results hold: runs are written
 written again, one that exists is left alone.
 """
 
+import json
 import os
 import sys
 import time
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from reprotune.artifacts import digest, flat
 from reprotune.environment import git
-from reprotune.tracking import project, store, trial_run
+from reprotune.tracking import project, store, trial_run, view
 from reprotune.tracking.store import NOTE
 from reprotune.tracking.trial_run import milliseconds
 
@@ -23,11 +24,14 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
     from optuna import Study
 
+    from reprotune.data.stored import StoredDataset
     from reprotune.search.spec import StudySpec
     from reprotune.search.study import Trial
 
 Files = Iterable[tuple[Path, str | None]]  # file, and the folder of the run's artifacts that it goes to
-_DESCRIBED = "reprotune.note"  # the tag with the digest of the description that we wrote last
+_DIGEST = 36  # characters, as many as MLflow takes of a dataset's
+# The tags with the digests of the description and the name that we wrote last.
+_DESCRIBED, _NAMED = "reprotune.note", "reprotune.name"
 
 
 class ParentRun:
@@ -81,9 +85,10 @@ class ParentRun:
 
         if number not in self._nested:
             tags = {"mlflow.parentRunId": self.id, "number": str(number), store.MARK: str(number)}
-            with mlflow.start_run(run_name=name, tags=tags):
+            with mlflow.start_run(run_name=name, tags=tags) as run:
                 mlflow.log_params(dict(config))
                 mlflow.log_metrics(dict(metrics))
+            self._nested[number] = run.info.run_id
 
     def log_repeats(self, found: Mapping[int, Mapping[str, float]]) -> None:
         """Trial number → what its repeats say of it, as metrics of its run."""
@@ -117,6 +122,28 @@ class ParentRun:
         for key, value in tags.items():
             self._client.set_tag(self.id, key, value)
 
+    def rename(self, title: str) -> None:
+        """As its study is now, unless a person has called it something else."""
+        run = self._client.get_run(self.id)
+        if digest(run.info.run_name) == run.data.tags.get(_NAMED) != digest(title):
+            self._client.update_run(self.id, name=title)
+            self._client.set_tag(self.id, _NAMED, digest(title))
+
+    def log_dataset(self, dataset: "StoredDataset") -> None:
+        """As MLflow's own input of the run, once."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        if not self._run.inputs.dataset_inputs:
+            about = {"shape": dataset.shape, "classes": len(dataset.classes), **dataset.sizes}
+            source = json.dumps({"uri": str(dataset.folder), "sha256": dataset.digest})
+            given = Dataset(dataset.name, dataset.digest[:_DIGEST], "local", source, profile=json.dumps(about))
+            used = InputTag("mlflow.data.context", "train, valid, test")
+            self._client.log_inputs(self.id, [DatasetInput(given, [used])])
+
+    def show(self, searched: Iterable[str]) -> None:
+        """These hyperparameters in the experiment's table."""
+        view.keep_up(self._client, self._run.info.experiment_id, searched)
+
     def describe(self, note: str) -> None:
         """Its description, unless a person has edited the one before."""
         from mlflow.entities import RunTag
@@ -126,15 +153,30 @@ class ParentRun:
             ours = {_DESCRIBED: digest(note), NOTE: note}
             self._client.log_batch(self.id, tags=[RunTag(name, value) for name, value in ours.items()])
 
+    def link(self, number: int) -> str:
+        """To the nested run of a trial, for a description."""
+        return view.of_run(self._run.info.experiment_id, self._nested[number])
+
     def log_files(self, files: Files) -> None:
         _log_files(self._client, self.id, files)
 
 
 @contextmanager
-def parent_run(experiment: str, identity: str, params: Mapping[str, Any]) -> Iterator[ParentRun]:
-    """The run of this identity in the experiment: the one that is there goes on, else a new one is made."""
+def parent_run(
+    experiment: str,
+    identity: str,
+    params: Mapping[str, Any],
+    title: str = "",
+    dataset: "StoredDataset | None" = None,
+) -> Iterator[ParentRun]:
+    """The run of this identity in the experiment: the one that is there goes on, else a new one is made.
+
+    title: what it is called, until a person calls it something else. dataset: what it was made with.
+    """
     with store.usable(*store.MISTAKEN):
-        parent = _begun(experiment, identity, params)
+        parent = _begun(experiment, identity, params, _named(title or experiment))
+        if dataset:
+            parent.log_dataset(dataset)
     status = "FAILED"
     try:
         with store.usable():
@@ -150,24 +192,35 @@ def parent_run(experiment: str, identity: str, params: Mapping[str, Any]) -> Ite
         parent.end(status)
 
 
-def _begun(experiment: str, identity: str, params: Mapping[str, Any]) -> ParentRun:
+def _named(title: str) -> str:
+    """A DVC experiment's run has its name."""
+    return ", ".join(filter(None, [title, os.environ.get("DVC_EXP_NAME")]))
+
+
+def _begun(experiment: str, identity: str, params: Mapping[str, Any], name: str) -> ParentRun:
     import mlflow  # 2 s, while the workers start
     from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT
 
     client, experiment_id = store.experiment(experiment)
     mlflow.set_experiment(experiment_id=experiment_id)
-    key, name = store.key(identity), os.environ.get("DVC_EXP_NAME", "")
-    commit = git("rev-parse", "HEAD")
-    tags = {store.MARK: key, "study": identity[:12], "dvc_experiment": name, MLFLOW_GIT_COMMIT: commit}
+    tags = {
+        store.MARK: store.key(identity),
+        "study": identity[:12],
+        "dvc_experiment": os.environ.get("DVC_EXP_NAME", ""),
+        MLFLOW_GIT_COMMIT: git("rev-parse", "HEAD"),
+        _NAMED: digest(name),
+    }
     run = store.find(client, experiment_id, identity)
-    run = run or client.create_run(experiment_id, run_name=f"{experiment} {key}", tags=tags)
+    run = run or client.create_run(experiment_id, run_name=name, tags=tags)
     # Not `mlflow.start_run`: while a run is active, MLflow does not tell which one Optuna's callback made.
     client.update_run(run.info.run_id, status="RUNNING")
     if store.shared():
         client.set_tag(run.info.run_id, "project", project.place())
     # MLflow refuses to change one.
     store.log(client, run.info.run_id, (), {key: v for key, v in flat(params) if key not in run.data.params})
-    return ParentRun(client, run)
+    parent = ParentRun(client, run)
+    parent.rename(name)
+    return parent
 
 
 def add_files(experiment: str, identity: str, files: Files) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reprotune.errors import UserError, one_line
-from reprotune.tracking import database, project
+from reprotune.tracking import database, project, view
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -20,9 +20,10 @@ Point = tuple[str, float, int, int]  # metric, value, step, milliseconds since 1
 NOTE = "mlflow.note.content"  # what MLflow shows as a description, in Markdown
 MARK = "reprotune"  # the tag of our runs. A parent's: its key. A nested one's: its number
 _LAST = {"epochs_trained", "test_accuracy_mean"}  # the metrics with which a nested run is whole
+READING = "A nested run is a trial: FINISHED if it is complete, KILLED if it was pruned, FAILED if it failed."
 EXPERIMENTS = {
-    "single_objective": "Studies that maximise validation accuracy: one run per study, with a nested run per trial.",
-    "multi_objective": "Studies that also minimise a cost: one run per study, with a nested run per trial.",
+    "single_objective": f"Studies that maximise validation accuracy: one run per study. {READING}",
+    "multi_objective": f"Studies that also minimise a cost: one run per study. {READING}",
     "evaluate": "The best configs, trained again on train + valid and scored on test: a nested run per config.",
 }
 SETTINGS = {
@@ -98,15 +99,28 @@ def experiment(name: str) -> "tuple[MlflowClient, str]":
     import mlflow
 
     mlflow.set_tracking_uri(prepared())
-    client, title = mlflow.MlflowClient(), os.environ.get("REPROTUNE_EXPERIMENT_PREFIX", "") + name
+    client, title = mlflow.MlflowClient(), _title(name)
     if found := client.get_experiment_by_name(title):
         if found.lifecycle_stage == "deleted":
             client.restore_experiment(found.experiment_id)
         return client, found.experiment_id
     file = _file()
     location = database.artifacts(file) / name if file else None
-    tags = {NOTE: EXPERIMENTS.get(name, "")}
+    tags = {NOTE: EXPERIMENTS.get(name, ""), view.TAG: view.new(name)}
     return client, client.create_experiment(title, location and location.as_uri(), tags)
+
+
+def _title(name: str) -> str:
+    return os.environ.get("REPROTUNE_EXPERIMENT_PREFIX", "") + name
+
+
+def links() -> dict[str, str]:
+    """Experiment → where MLflow's page shows it, from the server's address on; of those that there are."""
+    import mlflow
+
+    client = mlflow.MlflowClient(prepared())
+    found = {name: client.get_experiment_by_name(_title(name)) for name in EXPERIMENTS}
+    return {name: view.link(it.experiment_id, it.tags) for name, it in found.items() if it}
 
 
 def search(client: "MlflowClient", experiment_id: str, condition: str) -> "Iterator[Run]":

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from reprotune.search.study import Trial
 
 _STATUS = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "FAIL": "FAILED"}
+_STATES = {"COMPLETE": "Complete", "PRUNED": "Pruned", "FAIL": "Failed"}
 
 
 def write(client: "MlflowClient", parent: "Run", spec: "StudySpec", study: "Study", trial: "Trial") -> str:
@@ -31,6 +32,8 @@ def write(client: "MlflowClient", parent: "Run", spec: "StudySpec", study: "Stud
     result, ended = trial.result, milliseconds(trial)
     tags = {"mlflow.parentRunId": parent.info.run_id, "study": parent.data.tags["study"], "reason": result.reason}
     tags[store.MARK] = str(trial.number)
+    if result.reason:
+        tags[store.NOTE] = f"{_STATES[result.state]} after epoch {len(result.curve)}: {result.reason}"
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="MLflowCallback has been deprecated", category=FutureWarning)
         callback = MLflowCallback(
@@ -51,8 +54,8 @@ def write(client: "MlflowClient", parent: "Run", spec: "StudySpec", study: "Stud
     ]
     points += [(name, value, 0, ended) for name, value in final.items() if value is not None]
     points.append(("epochs_trained", len(result.curve), 0, ended))  # the last: `store.number` looks for it
-    if result.state != "COMPLETE":
-        client.set_terminated(seen.run_id, _STATUS[result.state])
+    # It began when it was written, which cannot be set; so it ends where it has taken as long as the trial.
+    client.set_terminated(seen.run_id, _STATUS[result.state], seen.began + round(1000 * (result.seconds or 0)))
     store.log(client, seen.run_id, points, trial.optuna.params)
     return seen.run_id
 
@@ -62,13 +65,14 @@ class _Seen:
 
     def __init__(self, directions: "list[StudyDirection]") -> None:
         self._directions = directions
-        self.run_id = ""
+        self.run_id, self.began = "", 0  # milliseconds since 1970
 
     @property
     def directions(self) -> "list[StudyDirection]":
         import mlflow
 
-        self.run_id = mlflow.active_run().info.run_id
+        run = mlflow.active_run().info
+        self.run_id, self.began = run.run_id, run.start_time
         return self._directions
 
 
@@ -88,8 +92,11 @@ def _curve(client: "MlflowClient", run_id: str) -> list[Epoch]:
 
 
 def _name(trial: "Trial") -> str:
-    accuracy = "" if trial.result.accuracy is None else f" {trial.result.accuracy:.4f}"
-    return f"trial {trial.number}: {trial.result.state.lower()}{accuracy}"
+    """MLflow's table cuts it after some 20 characters: the useful ones first. Without a state, it is complete."""
+    result = trial.result
+    accuracy = [] if result.accuracy is None else [f"{result.accuracy:.4f}"]
+    state = [] if result.state == "COMPLETE" else [_STATES[result.state].lower()]
+    return " ".join([*accuracy, f"#{trial.number}", *state])
 
 
 def milliseconds(trial: "Trial") -> int:

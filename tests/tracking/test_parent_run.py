@@ -17,6 +17,7 @@ from reprotune.pipeline import run_study
 from reprotune.search import spec as specs
 from reprotune.search.spec import StudySpec
 from reprotune.search.study import Trial
+from reprotune.tracking import store
 from reprotune.tracking.parent_run import parent_run
 
 
@@ -29,7 +30,10 @@ def check(repository: Path, declared: StudySpec, trials: list[Trial]) -> None:
     for trial in trials:
         run, result = nested[trial.number], trial.result
         assert run.info.status == status[result.state]
-        assert run.info.run_name == f"trial {trial.number}: {result.state.lower()} {result.accuracy:.4f}"
+        state = "" if result.state == "COMPLETE" else f" {result.state.lower()}"
+        assert run.info.run_name == f"{result.accuracy:.4f} #{trial.number}{state}"
+        assert run.info.end_time - run.info.start_time == round(1000 * (result.seconds or 0))
+        assert (store.NOTE in run.data.tags) == bool(result.reason)
         assert run.data.tags["state"] == result.state
         assert run.data.tags["study"] == declared.identity[:12]
         assert run.data.tags["reason"] == result.reason

@@ -1,13 +1,16 @@
 """What MLflow is told about itself."""
 
 import re
+from pathlib import Path
 
+import mlflow
 import mlflow.environment_variables
 import pytest
 
 from reprotune.errors import UserError
-from reprotune.tracking import store
+from reprotune.tracking import store, view
 from reprotune.tracking.parent_run import parent_run
+from stages import ui
 
 
 @pytest.mark.parametrize("name", store.SETTINGS)
@@ -32,3 +35,29 @@ def test_an_address_that_is_none_is_refused_in_one_line(address: str, monkeypatc
         with parent_run("evaluate", "any", {}):
             pass
     assert "\n" not in str(refused.value)
+
+
+def test_links_open_the_training_side_with_our_view(repository: Path) -> None:
+    with store.usable():
+        assert store.links() == {}
+    with parent_run("evaluate", "any", {}):
+        pass
+    experiment = mlflow.MlflowClient().get_experiment_by_name("evaluate")
+    assert experiment is not None
+    shown = "runs?workflowType=machine_learning&viewStateShareKey=reprotune"
+    assert store.links() == {"evaluate": f"/#/experiments/{experiment.experiment_id}/{shown}"}
+    mlflow.MlflowClient().delete_experiment_tag(experiment.experiment_id, view.TAG)
+    assert store.links()["evaluate"].endswith("workflowType=machine_learning")  # MLflow has no such view
+
+
+@pytest.mark.parametrize(
+    ("options", "server"),
+    [
+        ([], "http://127.0.0.1:5000"),
+        (["--port", "5055", "--workers", "1"], "http://127.0.0.1:5055"),
+        (["-p", "1", "-h", "box"], "http://box:1"),
+    ],
+)
+def test_links_lead_to_where_the_page_will_be(options: list[str], server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["ui", *options])
+    assert ui._server() == server
