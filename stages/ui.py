@@ -12,9 +12,11 @@ def main() -> None:
     from reprotune.tracking import store
 
     with store.usable():
-        address, links = store.prepared(), store.links()
+        address = store.prepared()
     if address.startswith("http"):
         raise UserError(f"MLFLOW_TRACKING_URI = {one_line(address)}: this server has its own page; open that")
+    with store.usable():
+        links = store.links()
     for name, link in links.items():
         print(f"{name}: {_server()}{link}", flush=True)
     os.environ.setdefault("MLFLOW_BACKEND_STORE_URI", address)
