@@ -39,7 +39,7 @@ def main() -> None:
 def _print_lines(found: "Iterable[tuple[Path, Seen]]") -> None:
     for path, seen in found:
         likely = ", ".join(f"{name} {probability:.1%}" for name, probability in _likeliest(seen).items())
-        print("; ".join([f"{named([path])}: {likely}", *_notes(seen)]))
+        print("; ".join([f"{named([path])}: {likely}", *seen.notes]))
 
 
 def _print_json(found: "Iterable[tuple[Path, Seen]]") -> None:
@@ -71,15 +71,9 @@ def _likeliest(seen: "Seen") -> dict[str, float]:
     return dict(list(seen.classes.items())[:SHOWN])
 
 
-def _notes(seen: "Seen") -> list[str]:
-    """How the picture was read, where that is not plain."""
-    first = ["the first of several frames or pages"] if seen.several else []
-    return first + ([f"black is {seen.range[0]}, white is {seen.range[1]}"] if seen.range else [])
-
-
 def _warn(path: Path, seen: "Seen") -> None:
-    if notes := _notes(seen):
-        print(f"{named([path])}: {'; '.join(notes)}", file=sys.stderr)
+    if seen.notes:
+        print(f"{named([path])}: {'; '.join(seen.notes)}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -88,6 +88,12 @@ class Seen(NamedTuple):
     range: Range | None  # what was black and white, if the picture has more than 8 bits
     several: bool  # frames or pages, of which the first was seen
 
+    @property
+    def notes(self) -> list[str]:
+        """How the picture was read, where that is not plain."""
+        first = ["the first of several frames or pages"] if self.several else []
+        return first + (["black is {}, white is {}".format(*self.range)] if self.range else [])
+
 
 def classify(model: nn.Module, description: Description, path: Path) -> dict[str, float]:
     """Class → probability, the likeliest first, of a picture of any size. Raises UserError."""
