@@ -3,7 +3,8 @@
 They are made of the result files alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from reprotune.advice.checks import advise
 from reprotune.artifacts import atomic_write, digest, read_csv, read_json

@@ -42,8 +42,8 @@ def write(client: "MlflowClient", parent: "Run", spec: "StudySpec", study: "Stud
             mlflow_kwargs={"run_name": _name(trial), "tags": tags},
             tag_trial_user_attrs=False,
         )
-    told = copy(trial.optuna)  # of which the callback writes the state alone: the rest is one batch, not three
-    told.values, told.params, told.distributions = None, {}, {}
+    told = copy(trial.optuna)  # of which the callback writes params and state; its values are in the batch below,
+    told.values, told.distributions = None, {}  # and a distribution is a tag, of which the parent has all
     callback(seen := _Seen(study.directions), told)
     cost = result.cost._asdict() if result.cost else {}
     final = {"accuracy": result.accuracy, **cost, "duration": result.seconds}
@@ -56,7 +56,7 @@ def write(client: "MlflowClient", parent: "Run", spec: "StudySpec", study: "Stud
     points.append(("epochs_trained", len(result.curve), 0, ended))  # the last: `store.number` looks for it
     # It began when it was written, which cannot be set; so it ends where it has taken as long as the trial.
     client.set_terminated(seen.run_id, _STATUS[result.state], seen.began + round(1000 * (result.seconds or 0)))
-    store.log(client, seen.run_id, points, trial.optuna.params)
+    store.log(client, seen.run_id, points)
     return seen.run_id
 
 
