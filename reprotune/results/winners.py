@@ -128,10 +128,10 @@ def as_config(trial: Trial) -> dict[str, Any]:
 
 def as_choices(winners: Mapping[str, Trial]) -> dict[str, dict[str, Any]]:
     """What best_configs.yaml says: each winner, with what it loses and saves over the most accurate one."""
-    most = point(winners["most_accurate"])
+    most = standing(winners["most_accurate"])
     choices = {}
     for name, trial in winners.items():
-        cost, reached = point(trial)
+        cost, reached = standing(trial)
         against = {"accuracy_lost": most[1] - reached, "cost_saved": 1 - cost / most[0]}
         config = as_config(trial)
         params = config.pop("params")

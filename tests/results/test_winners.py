@@ -133,3 +133,5 @@ def test_the_front_goes_by_the_means(dataset: StoredDataset) -> None:
     assert [trial.number for trial in winners.pareto_front(spec, told)] == [0, 2, 4]
     assert winners.best_configs(front)["most_accurate"].number == 4
     assert winners.standing(front[2]) == pytest.approx((250, 0.91))
+    lost = {name: choice["accuracy_lost"] for name, choice in winners.as_choices(winners.best_configs(front)).items()}
+    assert lost["within_5_points"] == pytest.approx((0.95 + 0.93 + 0.94) / 3 - 0.91)  # of the means
