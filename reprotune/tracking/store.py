@@ -87,7 +87,8 @@ def prepared() -> str:
     file = _file()
     if file is None:
         return _address()
-    with usable(OSError):
+    with usable(OSError, UnicodeError):
+        str(file).encode()  # MLflow writes it into the database, which a locale that cannot name the folder prevents
         database.prepare(file, EXPERIMENTS)
         if not shared():
             database.write_ahead(file)

@@ -48,7 +48,7 @@ def test_what_was_not_trained_is_told_and_verified(capped: tuple[StudySpec, list
         row = rows[trial.number]
         assert (row["state"], row["accuracy"], row["epochs"]) == ("PRUNED", "", "0")
         assert row["reason"] == f"max_flops: {row['flops']} above 330"
-        assert trial_run._name(trial) == f"trial {trial.number}: pruned"
+        assert trial_run._name(trial) == f"#{trial.number} pruned"
     figures.write(declared.folder / "figures", declared, trials)
     found = dict(verify.differences(declared, range(len(trials)), {}, InlineExecutor()))
     assert found == dict.fromkeys(range(len(trials)), "")
@@ -101,8 +101,11 @@ def test_nothing_feasible_is_said_wherever_the_winners_are(
     run_study(specs.from_params(params, "single_objective", dataset), InlineExecutor(), anew=False)
     run_study(read.read_studies(params, dataset)[1], InlineExecutor(), anew=False)
     configs = evaluation.winners(params)
-    scores = evaluation.test_scores(evaluation.trained(configs, dataset, params, InlineExecutor(), anew=False))
+    models = evaluation.trained(configs, dataset, params, InlineExecutor(), anew=False)
+    scores = evaluation.test_scores(models)
     evaluation.write(scores, evaluation.summarize(configs, scores, dataset))
+    found = evaluation.predictions(models["best"][0], configs["best"], dataset, "cpu")
+    evaluation.write_predictions(found, dataset.classes)
     report.draw(read.read_studies(params, dataset), dataset)
     report.write(params, dataset)
     capsys.readouterr()

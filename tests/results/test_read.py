@@ -17,7 +17,7 @@ from reprotune.results import read
 from reprotune.search import spec as specs
 from reprotune.search.pruners import ONE_OBJECTIVE, SEVERAL_OBJECTIVES
 from reprotune.search.spec import StudySpec
-from reprotune.tracking import trial_run
+from reprotune.tracking import store, trial_run
 from reprotune.training.optimizers import OPTIMIZERS, SCHEDULES
 
 
@@ -175,7 +175,9 @@ def test_results_of_another_environment_are_tracked_as_its_own(
     assert elsewhere.identity != declared.identity
     run_study.backfill(elsewhere)
     assert statuses("single_objective") == expected
-    assert f"single_objective {declared.identity[:12]}" in expected
+    client, experiment = store.experiment("single_objective")
+    assert store.find(client, experiment, declared.identity)
+    assert not store.find(client, experiment, elsewhere.identity)
 
 
 @pytest.mark.parametrize("after", [0, 7, 25])
