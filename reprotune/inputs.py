@@ -13,7 +13,7 @@ from typing import Any
 from ruamel.yaml.error import YAMLError
 
 from reprotune.artifacts import file_digest, flat, read_yaml
-from reprotune.errors import PARAMS, UserError
+from reprotune.errors import PARAMS, UserError, named
 
 _LARGE = 2**20  # bytes, from which on the time of its last change stands for a file's content
 
@@ -26,9 +26,8 @@ def unchanged(stage: str) -> Iterator[None]:
     now = _given(stage)
     changed = [name for name in {**given, **now} if given.get(name) != now.get(name)]
     if changed:
-        more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
         kept = "what was trained is kept; `dvc repro` goes on from it, or runs what is there now"
-        raise UserError(f"{', '.join(changed[:3])}{more}: changed while this stage ran; {kept}")
+        raise UserError(f"{named(changed, 3)}: changed while this stage ran; {kept}")
 
 
 def _given(stage: str) -> dict[str, Any]:

@@ -1,7 +1,5 @@
 """Study 2: the trade-off between cost and accuracy. data + best_config.yaml → results/multi_objective/"""
 
-from dataclasses import replace
-
 from reprotune import cli, params
 from reprotune.execution import engines
 
@@ -22,12 +20,12 @@ def main() -> None:
         spec.check_params(chosen)
         dataset = stored.open_verified(chosen.data.dataset)
         best = read.best_params()
-        declared = spec.multi_objective(chosen, dataset, best)
+        by_default = chosen.multi_objective.min_accuracy == "default"
+        floor = default_accuracy(chosen, dataset, executor) if by_default else None
+        declared = spec.multi_objective(chosen, dataset, best, floor)
         if best not in declared.first:
             print("the best config lies outside multi_objective.search_space, or above its caps: it is not tried here")
         executor.share(dataset.shared_files, declared.device)
-        if chosen.multi_objective.min_accuracy == "default":
-            declared = replace(declared, min_accuracy=default_accuracy(chosen, dataset, executor))
         run_study(declared, executor, anew=cli.asked("-f", "--force"))
 
 

@@ -20,11 +20,10 @@ from reprotune.results import classification
 from reprotune.results.scores import of_seeds
 from reprotune.results.winners import WINNERS
 from reprotune.search.space import default_config
-from reprotune.search.spec import made_by, resolve_device, seeds
+from reprotune.search.spec import cost_of, made_by, resolve_device, seeds
 from reprotune.training import saved_model
-from reprotune.training.cost import measure
 from reprotune.training.fit import fit, new_model, score
-from reprotune.training.models import Config, build, meta_model
+from reprotune.training.models import Config, build
 from reprotune.training.predictions import Prediction, predict
 
 Scores = Mapping[str, list[float]]
@@ -57,7 +56,7 @@ def trained(
     trainings: dict[Path, tuple[str, Config, int]] = {}
     work: dict[Path, int] = {}
     for name, config in configs.items():
-        flops = measure(meta_model(config, dataset.inputs), dataset.shape).flops
+        flops = cost_of(config, dataset).flops
         for repeat in range(params.evaluate.seeds):
             seed = seeds(params.seed, "evaluate", repeat)[1]
             # Its name is the digest of all that decides the model.
@@ -110,7 +109,7 @@ def summarize(configs: Mapping[str, Config], scores: Scores, dataset: StoredData
     """Name → test accuracy (results.scores), flops and parameters."""
     summary = {}
     for name, config in configs.items():
-        cost = measure(meta_model(config, dataset.inputs), dataset.shape)
+        cost = cost_of(config, dataset)
         accuracy = of_seeds(scores[name])
         summary[name] = {"test_accuracy": accuracy, "flops": cost.flops, "parameters": cost.parameters}
     return summary
