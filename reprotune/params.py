@@ -189,6 +189,24 @@ class Finalists(Section):
     repeats: int = Field(ge=1, le=1000)
 
 
+class ShareRung(Section):
+    """After `epoch`, only the best `share` of the last `among` trials go on, those in flight among them."""
+
+    epoch: int = Field(ge=1)
+    share: float = Field(gt=0, lt=1)
+    among: int = Field(ge=2)  # trials
+
+
+class LedRung(Section):
+    """After `epoch`, only what no trial that costs no more leads by more than `margin` goes on."""
+
+    epoch: int = Field(ge=1)
+    margin: float = Field(ge=0, lt=1)  # of accuracy
+
+
+Rung = ShareRung | LedRung
+
+
 class StudyParams(Section):
     n_trials: int = Field(ge=1)
     timeout: float | None = Field(gt=0)  # seconds
@@ -200,6 +218,7 @@ class StudyParams(Section):
     first: Annotated[tuple[dict[str, Value], ...], Field(strict=False)] | None = None
     max_flops: int | None = Field(default=None, ge=1)
     max_parameters: int | None = Field(default=None, ge=1)
+    rung: ShareRung | None = None
     search_space: SearchSpace
 
     @property
@@ -211,6 +230,7 @@ class StudyParams(Section):
 
 class MultiObjective(StudyParams):
     minimize: Literal["flops", "parameters"]
+    rung: LedRung | None = None  # type: ignore[assignment]
     min_accuracy: Annotated[float, Field(ge=0, lt=1)] | Literal["default"] | None = None
 
 

@@ -1,7 +1,7 @@
 """What failed because of the machine is forgotten, so that the next run trains it again."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -26,11 +26,19 @@ def forget_failures(spec: StudySpec) -> list[int]:
         again = {number for number, _ in opened.repeats.keys() - repeats.keys()}
         if failed or again:
             shutil.copy(spec.journal, spec.journal.with_suffix(".previous"))
-            _rewrite(spec, list(recorded(opened))[: failed[0] + spec.window if failed else None], repeats)
+            trials = list(recorded(opened))
+            asked = trials[: failed[0] + spec.window] if failed else trials
+            kept = [t.number for t in asked if not t.result.by_machine]
+            if spec.rung and failed:  # those after it were judged beside it
+                kept = kept[: failed[0]]
+            _rewrite(spec, asked, kept, repeats)
     return sorted({*failed, *again})
 
 
-def _rewrite(spec: StudySpec, trials: list[Trial], repeats: Mapping[tuple[int, int], Result]) -> None:
+def _rewrite(
+    spec: StudySpec, trials: list[Trial], kept: Container[int], repeats: Mapping[tuple[int, int], Result]
+) -> None:
+    """The journal of these trials, of which the `kept` are told."""
     with TemporaryDirectory(dir=spec.journal.parent) as folder:
         path = Path(folder) / spec.journal.name
         rewritten = Journal(path, spec.directions)
@@ -38,7 +46,7 @@ def _rewrite(spec: StudySpec, trials: list[Trial], repeats: Mapping[tuple[int, i
             asked = as_asked(trial.optuna)
             asked.number = trial.number
             rewritten.ask(asked)
-            if not trial.result.by_machine:
+            if trial.number in kept:
                 rewritten.tell(trial.number, trial.result, spec.values(trial.result), trial.elapsed)
         for (number, repeat), result in repeats.items():
             if number < len(trials):

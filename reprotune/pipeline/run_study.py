@@ -120,6 +120,7 @@ def _determining(spec: StudySpec) -> dict[str, Any]:
         "sampler": spec.sampler,
         "pruner": spec.pruner,
         **{f"pruner.{name}": value for name, value in spec.pruner_settings.items()},
+        **({"rung": spec.rung.model_dump()} if spec.rung else {}),
         **({"minimize": spec.cost} if spec.cost else {}),
         **spec.limits,
         "search_space": space,

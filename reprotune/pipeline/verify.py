@@ -7,7 +7,7 @@ from reprotune.artifacts import read_json
 from reprotune.results import read
 from reprotune.search.history import History
 from reprotune.search.spec import StudySpec
-from reprotune.search.study import past_trial, task
+from reprotune.search.study import ends_at, past_trial, rung_point, task
 from reprotune.search.trial import Result, run_trial
 from reprotune.training.learning_curve import Epoch
 
@@ -26,8 +26,13 @@ def differences(
     history = History()
     for result in recorded:
         history.append(past_trial(spec, result))
+    points = [rung_point(spec, result) for result in recorded]
     known = {n: spec.too_large(trials[n].config) for n in numbers}
-    futures = {n: executor.submit(run_trial, task(spec, n, trials[n].config, history)) for n in numbers if not known[n]}
+    futures = {
+        n: executor.submit(run_trial, task(spec, n, trials[n].config, history, ends_at(spec, points[: n + 1])))
+        for n in numbers
+        if not known[n]
+    }
     for number in numbers:
         found = known[number] or futures[number].result()
         line = _difference(found, recorded[number])

@@ -4,6 +4,7 @@ Optuna's pruners read a study. A worker has none: it is given what pruners read 
 told when its own was asked, and shows them a study of exactly these and its own trial.
 """
 
+import math
 from collections.abc import Callable, Container, Mapping, Sequence
 from functools import partial
 from typing import Annotated, Any, Literal
@@ -16,6 +17,8 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from pydantic import Field
 
 from reprotune.errors import ParamsError, one_line
+from reprotune.params import LedRung, Rung
+from reprotune.search.pareto import Point
 from reprotune.training.hyperparameters import mismatch
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)  # that a study was created is no news: each trial makes one
@@ -117,6 +120,23 @@ def chosen(declared: str | Mapping[str, Any], known: Sequence[str], key: str) ->
     except ValueError as error:  # of settings that do not go together
         raise ParamsError(key, declared, one_line(error)) from None
     return name, settings
+
+
+def goes_on(rung: Rung, points: Sequence[Point | None]) -> bool:
+    """Whether the last of these trials is trained beyond its rung.
+
+    points: (cost, accuracy there) of all trials up to it, in the order of their numbers; None of one that did not
+    come so far. Without a cost, it must be among the best `share` of the last `among`; with one, no trial that costs
+    no more may lead it by more than `margin`.
+    """
+    if not points[-1]:
+        return True
+    cost, accuracy = points[-1]
+    reached = [point for point in points if point]
+    if isinstance(rung, LedRung):
+        return all(other - accuracy <= rung.margin for at_cost, other in reached if at_cost <= cost)
+    seen = reached[-rung.among :]
+    return sum(other > accuracy for _, other in seen) < math.ceil(rung.share * len(seen))
 
 
 class _Seen(InMemoryStorage):

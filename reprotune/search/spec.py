@@ -13,7 +13,7 @@ from reprotune.arithmetic import kernels
 from reprotune.artifacts import digest, file_digest
 from reprotune.data.stored import StoredDataset
 from reprotune.errors import PARAMS, ParamsError, UserError
-from reprotune.params import Device, Finalists, MultiObjective, Params, StudyParams
+from reprotune.params import Device, Finalists, MultiObjective, Params, Rung, StudyParams
 from reprotune.search import pruners
 from reprotune.search.journal import Direction
 from reprotune.search.pareto import Point
@@ -57,6 +57,7 @@ class StudySpec:
     sampler: str
     pruner: str
     pruner_settings: Mapping[str, Any]  # by Optuna's names; what is not set is as Optuna has it
+    rung: Rung | None  # up to which every trial is trained, before it is judged beside those in flight
     seed: int
     window: int
     dataset: StoredDataset
@@ -129,6 +130,8 @@ class StudySpec:
         """The digest of what params.yaml and the data say of the trials."""
         space = {name: repr(declared) for name, declared in self.space.items()}
         pruner = {"name": self.pruner, **self.pruner_settings}
+        if self.rung:
+            pruner["rung"] = self.rung.model_dump()
         chosen = [self.name, self.objectives, space, self.sampler, pruner, self.seed, self.window, self.first]
         return digest([[*chosen, self.limits] if self.limits else chosen, self.dataset.digest])
 
@@ -187,6 +190,7 @@ def from_params(params: Params, name: str, dataset: StoredDataset) -> StudySpec:
         sampler=section.sampler,
         pruner=pruner,
         pruner_settings=settings,
+        rung=section.rung,
         seed=params.seed,
         window=params.execution.window,
         dataset=dataset,
@@ -259,7 +263,8 @@ def multi_objective(
 def default_study(params: Params, dataset: StoredDataset) -> StudySpec:
     """Of one trial: the untuned default config."""
     declared = from_params(params, "single_objective", dataset)
-    alone = {"space": defaults(params), "sampler": "random", "pruner": "none", "pruner_settings": {}, "first": ()}
+    unpruned = {"pruner": "none", "pruner_settings": {}, "rung": None}
+    alone = {"space": defaults(params), "sampler": "random", **unpruned, "first": ()}
     ends = {"n_trials": 1, "timeout": None, "max_epochs": None, "patience": None}
     return replace(declared, name="default", caps=Caps(), **alone, **ends)  # type: ignore[arg-type]
 

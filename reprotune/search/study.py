@@ -6,10 +6,11 @@ always run from its first trial: what its journal already holds is replayed, and
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import cast
 
 import optuna
 from optuna.storages import InMemoryStorage
@@ -17,6 +18,8 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from reprotune.search.history import History, HistorySnapshot, PastTrial
 from reprotune.search.journal import Journal
+from reprotune.search.pareto import Point
+from reprotune.search.pruners import goes_on
 from reprotune.search.samplers import PRUNED_AS_COMPLETE, SAMPLERS, TAKE_CONSTRAINTS
 from reprotune.search.space import suggest
 from reprotune.search.spec import StudySpec, seeds
@@ -91,8 +94,11 @@ def _told(trial: FrozenTrial, result: Result) -> Trial:
     return Trial(trial.number, trial.params, result, trial.user_attrs["told"]["elapsed"], trial)
 
 
-def task(spec: StudySpec, number: int, config: Config, history: History) -> Task:
-    """What a worker needs for trial `number`. history: of the trials told when it was asked, or of more."""
+def task(spec: StudySpec, number: int, config: Config, history: History, until: int | None = None) -> Task:
+    """What a worker needs for trial `number`, or for its part up to a rung: the epoch `until`.
+
+    history: of the trials told when it was asked, or of more.
+    """
     past = HistorySnapshot() if spec.pruner == "none" else history.first(max(0, number - spec.window + 1))
     training_seed, dataset = seeds(spec.seed, spec.name, number)[1], spec.dataset
     return Task(
@@ -106,6 +112,7 @@ def task(spec: StudySpec, number: int, config: Config, history: History) -> Task
         spec.pruner,
         spec.pruner_settings,
         past,
+        until,
     )
 
 
@@ -113,6 +120,22 @@ def repeat_task(spec: StudySpec, number: int, config: Config, repeat: int) -> Ta
     """Trial `number` once more, with seeds of its own, and to its end."""
     unpruned = task(replace(spec, pruner="none", pruner_settings={}), number, config, History())
     return replace(unpruned, seed=seeds(spec.seed, spec.name, number, repeat)[1])
+
+
+def rung_point(spec: StudySpec, result: Result | None) -> Point | None:
+    """(cost, or 0 without one; accuracy) of a trial at its rung, or at the end of a shorter training; None if it has
+    not come so far.
+    """
+    if not spec.rung or not result or not (reached := result.curve[: spec.rung.epoch]):
+        return None
+    if len(reached) < spec.rung.epoch and result.state != "COMPLETE":
+        return None
+    return (cast("float", result.value(spec.cost)) if spec.cost else 0.0, reached[-1].valid_accuracy)
+
+
+def ends_at(spec: StudySpec, points: Sequence[Point | None]) -> int | None:
+    """The epoch at which its rung ends the last of these trials; None if it goes on."""
+    return spec.rung.epoch if spec.rung and not goes_on(spec.rung, points) else None
 
 
 def past_trial(spec: StudySpec, result: Result) -> PastTrial:
@@ -134,6 +157,9 @@ class _Window:
         self._study = optuna.create_study(storage=self._storage, directions=spec.directions)
         self._history = History()
         self._futures: dict[int, Future[Result | None]] = {}
+        self._asked = 0
+        self._rung: list[Point | None] = []  # of the trials whose rung was asked, in the order of their numbers
+        self._at_rung: dict[int, Result] = {}  # of those that went on and are not told
 
     def ask(self, number: int) -> bool:
         """Ask trial `number`, or take it from the journal, and submit it. False if the timeout forbids it."""
@@ -143,6 +169,7 @@ class _Window:
             return False
         else:
             self._propose(number)
+        self._asked = number + 1
         trial = self._journal.trial(number)
         if trial.state.is_finished():
             return True
@@ -150,10 +177,23 @@ class _Window:
             self._futures[number] = Future()
             self._futures[number].set_result(too_large)
         else:
-            work = task(self._spec, number, trial.params, self._history)
+            until = self._spec.rung.epoch if self._spec.rung else None
+            work = task(self._spec, number, trial.params, self._history, until)
             punctual = partial(unless_late, run_trial, self._clock, self._deadline)
             self._futures[number] = self._executor.submit(punctual, work)
         return True
+
+    def _climb(self, last: int) -> None:
+        """Let the trials up to number `last` go on beyond their rung, as far as they are to."""
+        while len(self._rung) < min(last + 1, self._asked):
+            number = len(self._rung)
+            trial, future = self._journal.trial(number), self._futures.get(number)
+            result = awaited(future, self._spec.trial_timeout) if future else Journal.result(trial)
+            self._rung.append(rung_point(self._spec, result))
+            if future and result and result.at_rung and not ends_at(self._spec, self._rung):
+                self._at_rung[number] = result
+                whole = task(self._spec, number, trial.params, self._history)
+                self._futures[number] = self._executor.submit(run_trial, whole)
 
     def _propose(self, number: int) -> None:
         if number < len(self._spec.first):
@@ -181,9 +221,14 @@ class _Window:
 
     def tell(self, number: int) -> Trial | None:
         """Await trial `number`, record its result, and let the next asks see it. None if the timeout came before it."""
+        if self._spec.rung:  # some beyond it too: while it is awaited, no worker is to wait
+            self._climb(number + self._spec.window // 2)
         if future := self._futures.pop(number, None):
             if not (result := awaited(future, self._spec.trial_timeout)):
                 return None
+            reached = self._at_rung.pop(number, None)
+            if reached and result.by_machine:  # those after it were judged beside what it had reached
+                result = replace(result, curve=reached.curve, cost=reached.cost)
             self._journal.tell(number, result, self._spec.values(result), time.monotonic() - self._started)
         trial = self._journal.trial(number)
         told = Journal.result(trial)

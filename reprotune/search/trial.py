@@ -16,6 +16,7 @@ from reprotune.training.learning_curve import Epoch
 from reprotune.training.models import Config
 
 State = Literal["COMPLETE", "PRUNED", "FAIL"]
+_AT_RUNG = "rung after epoch "
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Task:
     pruner: str
     pruner_settings: Mapping[str, Any]
     history: HistorySnapshot
+    until: int | None = None  # the epoch of a rung, at which it ends for now
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,11 @@ class Result:
     def accuracy(self) -> float | None:
         """On valid, after the last epoch."""
         return self.curve[-1].valid_accuracy if self.curve else None
+
+    @property
+    def at_rung(self) -> bool:
+        """Whether its rung ended it, or has still to be asked."""
+        return self.state == "PRUNED" and self.reason.startswith(_AT_RUNG)
 
     @property
     def untrained(self) -> bool:
@@ -86,6 +93,9 @@ def run_trial(task: Task) -> Result:
             # A trial that has reached its last epoch is complete: nothing would be saved.
             if pruner.should_prune(epoch, point.valid_accuracy) and epoch < epochs:
                 state, reason = "PRUNED", f"{task.pruner} after epoch {epoch}"
+                break
+            if epoch == task.until and epoch < epochs:
+                state, reason = "PRUNED", f"{_AT_RUNG}{epoch}"
                 break
     except Exception as error:
         if isinstance(error, UserError) or is_shortage(error):
