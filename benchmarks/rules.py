@@ -5,12 +5,15 @@ What a rule decides of recorded trials is how many epochs each is trained; bench
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 
-from optuna.pruners import BasePruner, MedianPruner, PercentilePruner
+from optuna.pruners import BasePruner, MedianPruner, NopPruner, PercentilePruner
 from optuna.trial import FrozenTrial
 
 from benchmarks.curves import Curve
+from reprotune.params import LedRung, Rung, ShareRung
+from reprotune.search import pruners
 from reprotune.search.history import PastTrial, frozen_trials
 from reprotune.search.pareto import Point
 from reprotune.search.pruners import ParetoPruner, TrialPruner
@@ -26,37 +29,50 @@ def epoch_at(at: At, epochs: int) -> int:
 # One by one: a trial is judged as it goes, by those that were told when it was asked.
 
 
-def pruned(
-    pruner: Callable[[], BasePruner],
-    trials: Sequence[Curve],
-    window: int,
-    *,
-    shares: int | None = None,
-    compared: Callable[[float, float], bool] = lambda other, own: True,
-) -> list[int]:
+@dataclass(frozen=True)
+class Pruned:
     """shares: a step is this part of a trial's own training, and not an epoch.
 
     compared: (cost of another trial, own cost) → whether a trial is compared with it.
     """
-    past: list[FrozenTrial] = []
-    trained = []
-    for number, (cost, accuracies) in enumerate(trials):
-        told = past[: max(0, number - window + 1)]
-        known = [other for other in told if compared(other.user_attrs["cost"], cost)]
+
+    pruner: Callable[[], BasePruner]
+    shares: int | None = None
+    compared: Callable[[float, float], bool] = lambda other, own: True
+    rung: Rung | None = None
+
+    def __call__(self, trials: Sequence[Curve], window: int) -> list[int]:
+        past: list[FrozenTrial] = []
+        trained = []
+        for number, (cost, accuracies) in enumerate(trials):
+            told = past[: max(0, number - window + 1)]
+            known = [other for other in told if self.compared(other.user_attrs["cost"], cost)]
+            steps = _steps(len(accuracies), self.shares)
+            judge = TrialPruner(self.pruner(), known, number, cost, len(steps))
+            reached = self._reached(judge, accuracies, steps, self._last(trials[: number + 1]))
+            trained.append(steps[reached - 1])
+            seen = tuple(accuracies[epoch - 1] for epoch in steps[:reached])
+            ended = PastTrial("COMPLETE" if reached == len(steps) else "PRUNED", seen, cost, judge.attrs)
+            past += frozen_trials([ended], number)
+        return trained
+
+    def _last(self, trials: Sequence[Curve]) -> int | None:
+        """The epoch at which its rung ends the last of these trials."""
+        if not self.rung:
+            return None
+        with_cost = isinstance(self.rung, LedRung)
+        points = [(cost if with_cost else 0.0, accuracies[: self.rung.epoch][-1]) for cost, accuracies in trials]
+        return None if pruners.goes_on(self.rung, points) else self.rung.epoch
+
+    @staticmethod
+    def _reached(judge: TrialPruner, accuracies: Sequence[float], steps: Sequence[int], last: int | None) -> int:
+        """How many steps a trial is trained."""
         epochs = len(accuracies)
-        steps = _steps(epochs, shares)
-        judge = TrialPruner(pruner(), known, number, cost, len(steps))
-        reached = len(steps)
         for step, epoch in enumerate(steps, start=1):
-            behind = judge.should_prune(step, accuracies[epoch - 1])
+            behind = judge.should_prune(step, accuracies[epoch - 1]) or epoch == last
             if behind and epoch < epochs and epoch < steps[step]:  # the last step that this epoch reaches
-                reached = step
-                break
-        trained.append(steps[reached - 1])
-        seen = tuple(accuracies[epoch - 1] for epoch in steps[:reached])
-        ended = PastTrial("COMPLETE" if reached == len(steps) else "PRUNED", seen, cost, judge.attrs)
-        past += frozen_trials([ended], number)
-    return trained
+                return step
+        return len(steps)
 
 
 def _steps(epochs: int, shares: int | None) -> list[int]:
@@ -109,12 +125,18 @@ def _pareto(margin: float = 0.02, warm_up: int = 0) -> Callable[[], BasePruner]:
 
 
 FIRST: Mapping[str, Rule] = {
-    "median": partial(pruned, _median()),
-    "median, warm-up 2": partial(pruned, _median(2)),
-    "median, warm-up 4": partial(pruned, _median(4)),
-    "median, steps of a tenth": partial(pruned, _median(), shares=10),
-    "median, steps of a twentieth": partial(pruned, _median(), shares=20),
-    "percentile 25": partial(pruned, partial(PercentilePruner, 25.0)),
+    "median": Pruned(_median()),
+    "median, warm-up 2": Pruned(_median(2)),
+    "median, warm-up 4": Pruned(_median(4)),
+    "median, steps of a tenth": Pruned(_median(), shares=10),
+    "median, steps of a twentieth": Pruned(_median(), shares=20),
+    **{
+        f"rung: epoch 1, the best {share:.0%} of {among}": Pruned(
+            NopPruner, rung=ShareRung(epoch=1, share=share, among=among)
+        )
+        for share, among in ((0.2, 25), (0.25, 25))
+    },
+    "percentile 25": Pruned(partial(PercentilePruner, 25.0)),
     **{f"all to epoch {at}, the best tenth": partial(promising, partial(best, 0.1), None, at) for at in (1, 2, 4)},
     **{f"all to {at:.0%}, the best tenth": partial(promising, partial(best, 0.1), None, at) for at in (0.1, 0.3)},
     **{f"25 to epoch {at}, the best quarter": partial(promising, partial(best, 0.25), 25, at) for at in (1, 2)},
@@ -122,17 +144,20 @@ FIRST: Mapping[str, Rule] = {
     "8 to epoch 1, the best quarter": partial(promising, partial(best, 0.25), 8, 1),
 }
 SECOND: Mapping[str, Rule] = {
-    **{f"pareto, margin {margin}": partial(pruned, _pareto(margin)) for margin in (0.0, 0.01, 0.02, 0.03)},
-    "pareto, warm-up 2": partial(pruned, _pareto(warm_up=2)),
-    "pareto, warm-up 4": partial(pruned, _pareto(warm_up=4)),
-    "pareto, steps of a tenth": partial(pruned, _pareto(), shares=10),
-    "pareto, steps of a twentieth": partial(pruned, _pareto(), shares=20),
-    "pareto, steps of a twentieth, margin 0.04": partial(pruned, _pareto(0.04), shares=20),
-    "median of what costs no more": partial(pruned, _median(), compared=lambda other, own: other <= own),
-    "median of half to twice the cost": partial(
-        pruned, _median(), compared=lambda other, own: own / 2 <= other <= own * 2
-    ),
-    "median of all": partial(pruned, _median()),
+    **{f"pareto, margin {margin}": Pruned(_pareto(margin)) for margin in (0.0, 0.01, 0.02, 0.03)},
+    **{
+        f"rung: epoch 1, margin {margin}": Pruned(NopPruner, rung=LedRung(epoch=1, margin=margin))
+        for margin in (0.02, 0.05)
+    },
+    "rung: epoch 1, margin 0.05, then pareto, 0.03": Pruned(_pareto(0.03, 2), rung=LedRung(epoch=1, margin=0.05)),
+    "pareto, warm-up 2": Pruned(_pareto(warm_up=2)),
+    "pareto, warm-up 4": Pruned(_pareto(warm_up=4)),
+    "pareto, steps of a tenth": Pruned(_pareto(), shares=10),
+    "pareto, steps of a twentieth": Pruned(_pareto(), shares=20),
+    "pareto, steps of a twentieth, margin 0.04": Pruned(_pareto(0.04), shares=20),
+    "median of what costs no more": Pruned(_median(), compared=lambda other, own: other <= own),
+    "median of half to twice the cost": Pruned(_median(), compared=lambda other, own: own / 2 <= other <= own * 2),
+    "median of all": Pruned(_median()),
     **{f"all to epoch {at}, margin 0.02": partial(promising, partial(unled, 0.02), None, at) for at in (1, 2, 4)},
     "all to 20%, margin 0.02": partial(promising, partial(unled, 0.02), None, 0.2),
     **{f"25 to epoch 1, margin {margin}": partial(promising, partial(unled, margin), 25, 1) for margin in (0.02, 0.05)},

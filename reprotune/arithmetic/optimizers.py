@@ -13,6 +13,8 @@ class Eager(torch.optim.Optimizer):
     """To be named before the optimizer of torch's that a class is made from."""
 
     add_param_group = inspect.unwrap(torch.optim.Optimizer.add_param_group)
+    state_dict = inspect.unwrap(torch.optim.Optimizer.state_dict)
+    load_state_dict = inspect.unwrap(torch.optim.Optimizer.load_state_dict)
 
 
 class Adam(Eager, torch.optim.Adam):

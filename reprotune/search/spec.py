@@ -263,7 +263,7 @@ def multi_objective(
 def default_study(params: Params, dataset: StoredDataset) -> StudySpec:
     """Of one trial: the untuned default config."""
     declared = from_params(params, "single_objective", dataset)
-    unpruned = {"pruner": "none", "pruner_settings": {}, "rung": None}
+    unpruned: dict[str, Any] = {"pruner": "none", "pruner_settings": {}, "rung": None}
     alone = {"space": defaults(params), "sampler": "random", **unpruned, "first": ()}
     ends = {"n_trials": 1, "timeout": None, "max_epochs": None, "patience": None}
     return replace(declared, name="default", caps=Caps(), **alone, **ends)  # type: ignore[arg-type]

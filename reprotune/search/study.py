@@ -192,7 +192,7 @@ class _Window:
             self._rung.append(rung_point(self._spec, result))
             if future and result and result.at_rung and not ends_at(self._spec, self._rung):
                 self._at_rung[number] = result
-                whole = task(self._spec, number, trial.params, self._history)
+                whole = replace(task(self._spec, number, trial.params, self._history), reached=result)
                 self._futures[number] = self._executor.submit(run_trial, whole)
 
     def _propose(self, number: int) -> None:
@@ -226,7 +226,7 @@ class _Window:
         if future := self._futures.pop(number, None):
             if not (result := awaited(future, self._spec.trial_timeout)):
                 return None
-            reached = self._at_rung.pop(number, None)
+            result, reached = replace(result, checkpoint=None), self._at_rung.pop(number, None)
             if reached and result.by_machine:  # those after it were judged beside what it had reached
                 result = replace(result, curve=reached.curve, cost=reached.cost)
             self._journal.tell(number, result, self._spec.values(result), time.monotonic() - self._started)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,7 +12,7 @@ from reprotune.errors import UserError, is_shortage, one_line
 from reprotune.search.history import HistorySnapshot
 from reprotune.search.pruners import PRUNERS, TrialPruner
 from reprotune.training.cost import Cost, measure
-from reprotune.training.fit import learning_curve, new_model
+from reprotune.training.fit import Training, new_model
 from reprotune.training.learning_curve import Epoch
 from reprotune.training.models import Config
 
@@ -34,6 +35,7 @@ class Task:
     pruner_settings: Mapping[str, Any]
     history: HistorySnapshot
     until: int | None = None  # the epoch of a rung, at which it ends for now
+    reached: "Result | None" = None  # there, when it goes on
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class Result:
     reason: str = ""  # why it was pruned or failed
     seconds: float | None = None
     attrs: dict[str, Any] = field(default_factory=dict)  # the pruner's notes
+    checkpoint: bytes | None = field(default=None, repr=False)  # of one that has still to be asked at its rung
     by_machine: bool = False  # it failed for want of memory, a file, a worker or time, not by its config
 
     @property
@@ -78,7 +81,7 @@ def run_trial(task: Task) -> Result:
     cost = None
     state: State = "COMPLETE"
     reason = ""
-    pruner = None
+    pruner = checkpoint = None
     try:
         dataset = open_dataset(task.dataset, task.dataset_digest)
         train, valid = (dataset.load(split, task.device) for split in ("train", "valid"))
@@ -88,20 +91,26 @@ def run_trial(task: Task) -> Result:
         made = PRUNERS[task.pruner](**task.pruner_settings)
         known, epochs = task.history.frozen(), task.config["epochs"]
         pruner = TrialPruner(made, known, task.number, minimized, epochs)
-        for epoch, point in enumerate(learning_curve(model, task.config, train, valid, task.seed), start=1):
+        training = Training(model, task.config, train, task.seed)
+        before: tuple[Epoch, ...] = ()
+        if task.reached and task.reached.checkpoint:  # else from its start, to the same bits
+            training.resume(task.reached.checkpoint)
+            before = task.reached.curve
+        for epoch, point in enumerate(chain(before, training.curve(valid)), start=1):
             curve.append(point)
             # A trial that has reached its last epoch is complete: nothing would be saved.
             if pruner.should_prune(epoch, point.valid_accuracy) and epoch < epochs:
                 state, reason = "PRUNED", f"{task.pruner} after epoch {epoch}"
                 break
             if epoch == task.until and epoch < epochs:
-                state, reason = "PRUNED", f"{_AT_RUNG}{epoch}"
+                state, reason, checkpoint = "PRUNED", f"{_AT_RUNG}{epoch}", training.checkpoint()
                 break
     except Exception as error:
         if isinstance(error, UserError) or is_shortage(error):
             raise
         state, reason = "FAIL", one_line(f"{type(error).__name__}: {error}")
-    return Result(state, tuple(curve), cost, reason, time.perf_counter() - started, pruner.attrs if pruner else {})
+    seconds, attrs = time.perf_counter() - started, pruner.attrs if pruner else {}
+    return Result(state, tuple(curve), cost, reason, seconds, attrs, checkpoint)
 
 
 def unless_late(

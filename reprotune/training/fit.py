@@ -1,5 +1,6 @@
 """Train one config: pure, so that the same config, seed and data give the same bits anywhere."""
 
+import io
 import math
 from collections.abc import Iterator
 
@@ -28,45 +29,83 @@ def new_model(config: Config, inputs: Inputs, seed: int) -> nn.Module:
     return build(config, inputs)
 
 
-def learning_curve(model: nn.Module, config: Config, train: Split, valid: Split, seed: int) -> Iterator[Epoch]:
-    """Train, and yield each epoch's point as it is reached: who wants to prune stops iterating."""
-    for epoch, train_loss in enumerate(fit(model, config, train, seed), start=1):
-        valid_loss, valid_accuracy = score(model, valid)
-        if not math.isfinite(train_loss + valid_loss):
-            raise Diverged(f"loss became {train_loss + valid_loss} in epoch {epoch}")
-        yield Epoch(train_loss, valid_loss, valid_accuracy)
-
-
-def fit(model: nn.Module, config: Config, train: Split, seed: int) -> Iterator[float]:
-    """Train for config["epochs"] epochs; yield the mean training loss of each. Batches are reshuffled every epoch.
+class Training:
+    """A training of config["epochs"] epochs. Batches are reshuffled every epoch.
 
     The model is trained where `train` lies. On a GPU, what torch has no repeatable kernel for is a RuntimeError.
     """
-    device, examples = train.images.device, len(train.labels)
-    if device.type == "cuda":  # on a CPU, all that is used here repeats its bits
-        torch.use_deterministic_algorithms(True)
-    torch.manual_seed(seed)
-    dropout.seed(model, seed)
-    optimizer, weights = new_optimizer(model.to(device), config), list(model.parameters())
-    sizes = batch_sizes(examples, config["batch_size"])
-    schedule = SCHEDULES[config["schedule"]](optimizer, config["epochs"] * len(sizes))
-    for _ in range(config["epochs"]):
-        model.train()
-        losses = []
-        with floating_point.settings():
-            for batch in torch.split(torch.randperm(examples, device=device), sizes):
-                # index_select copies an image at once; indexing with [batch] goes pixel by pixel.
-                images, labels = (tensor.index_select(0, batch) for tensor in train)
-                logits = model(pixels(augmented(images, config)))
-                loss = F.cross_entropy(logits, labels, label_smoothing=config["label_smoothing"])
-                for weight in weights:
-                    weight.grad = None
-                torch.autograd.backward(loss)
-                optimizer.step()
-                if schedule:
-                    schedule.step()
-                losses.append(loss.detach())
-        yield math.fsum(loss * size for loss, size in zip(torch.stack(losses).tolist(), sizes, strict=True)) / examples
+
+    def __init__(self, model: nn.Module, config: Config, train: Split, seed: int) -> None:
+        self._device, self._examples = train.images.device, len(train.labels)
+        if self._device.type == "cuda":  # on a CPU, all that is used here repeats its bits
+            torch.use_deterministic_algorithms(True)
+        torch.manual_seed(seed)
+        dropout.seed(model, seed)
+        self._config, self._train, self._done = config, train, 0
+        self._model = model.to(self._device)
+        self._optimizer, self._weights = new_optimizer(model, config), list(model.parameters())
+        self._sizes = batch_sizes(self._examples, config["batch_size"])
+        self._schedule = SCHEDULES[config["schedule"]](self._optimizer, config["epochs"] * len(self._sizes))
+
+    def epochs(self) -> Iterator[float]:
+        """Train the epochs that are left; yield the mean training loss of each."""
+        while self._done < self._config["epochs"]:
+            self._model.train()
+            with floating_point.settings():
+                batches = torch.split(torch.randperm(self._examples, device=self._device), self._sizes)
+                losses = torch.stack([self._step(batch) for batch in batches]).tolist()
+            self._done += 1
+            yield math.fsum(loss * size for loss, size in zip(losses, self._sizes, strict=True)) / self._examples
+
+    def _step(self, batch: Tensor) -> Tensor:
+        # index_select copies an image at once; indexing with [batch] goes pixel by pixel.
+        images, labels = (tensor.index_select(0, batch) for tensor in self._train)
+        logits = self._model(pixels(augmented(images, self._config)))
+        loss = F.cross_entropy(logits, labels, label_smoothing=self._config["label_smoothing"])
+        for weight in self._weights:
+            weight.grad = None
+        torch.autograd.backward(loss)
+        self._optimizer.step()
+        if self._schedule:
+            self._schedule.step()
+        return loss.detach()
+
+    def curve(self, valid: Split) -> Iterator[Epoch]:
+        """Train the epochs that are left, and yield each one's point as it is reached: who prunes stops iterating."""
+        for train_loss in self.epochs():
+            valid_loss, valid_accuracy = score(self._model, valid)
+            if not math.isfinite(train_loss + valid_loss):
+                raise Diverged(f"loss became {train_loss + valid_loss} in epoch {self._done}")
+            yield Epoch(train_loss, valid_loss, valid_accuracy)
+
+    def checkpoint(self) -> bytes | None:
+        """All that the next epochs depend on, beside config and data; None on a GPU, whose random numbers it lacks."""
+        if self._device.type != "cpu":
+            return None
+        schedule = self._schedule and self._schedule.state_dict()
+        random = torch.get_rng_state(), dropout.states(self._model)
+        content = io.BytesIO()
+        torch.save((self._done, self._model.state_dict(), self._optimizer.state_dict(), schedule, random), content)
+        return content.getvalue()
+
+    def resume(self, checkpoint: bytes) -> None:
+        """Go on as the training would have that this is from, bit by bit."""
+        content = torch.load(io.BytesIO(checkpoint), weights_only=True)
+        self._done, model, optimizer, schedule, (random, masks) = content
+        self._model.load_state_dict(model)
+        if self._schedule:
+            self._schedule.load_state_dict(schedule)
+        self._optimizer.load_state_dict(optimizer)
+        dropout.restore(self._model, masks)
+        torch.set_rng_state(random)
+
+
+def learning_curve(model: nn.Module, config: Config, train: Split, valid: Split, seed: int) -> Iterator[Epoch]:
+    return Training(model, config, train, seed).curve(valid)
+
+
+def fit(model: nn.Module, config: Config, train: Split, seed: int) -> Iterator[float]:
+    return Training(model, config, train, seed).epochs()
 
 
 @floating_point.settings()

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 from conftest import make_params, run
+from optuna.pruners import NopPruner
 
 from benchmarks.curves import SOURCES, WINDOW, Recorded, path_of, read, rows_of
 from benchmarks.replay import drawn, score
-from benchmarks.rules import FIRST, SECOND, best, promising, pruned, unled
+from benchmarks.rules import FIRST, SECOND, Pruned, best, promising, unled
 from reprotune.data.stored import StoredDataset
+from reprotune.params import LedRung
 from reprotune.results import winners
 from reprotune.search import pareto
 from reprotune.search import spec as specs
@@ -39,16 +41,18 @@ def test_steps_of_shares_compare_at_the_same_share_of_the_training() -> None:
     """After half of the 8 epochs the rival has 0.49, after half of the 4 the other 0.4; after the same epoch, 0.2."""
     rival = (1.0, (0.1, 0.2, 0.4, 0.49, 0.5, 0.6, 0.65, 0.7))
     trial = (1.0, (0.15, 0.4, 0.66, 0.71))
-    assert pruned(partial(ParetoPruner, 0.05), [rival, trial], 1) == [8, 4]
-    assert pruned(partial(ParetoPruner, 0.05), [rival, trial], 1, shares=2) == [8, 2]
-    assert pruned(partial(ParetoPruner, 0.1), [rival, trial], 1, shares=2) == [8, 4]
+    assert Pruned(partial(ParetoPruner, 0.05))([rival, trial], 1) == [8, 4]
+    assert Pruned(NopPruner, rung=LedRung(epoch=1, margin=0.05))([rival, trial], 8) == [8, 4]  # in flight
+    assert Pruned(NopPruner, rung=LedRung(epoch=2, margin=0.05))([trial, rival], 8) == [4, 8]
+    assert Pruned(partial(ParetoPruner, 0.05), shares=2)([rival, trial], 1) == [8, 2]
+    assert Pruned(partial(ParetoPruner, 0.1), shares=2)([rival, trial], 1) == [8, 4]
 
 
 def test_more_steps_than_epochs_judge_once_an_epoch() -> None:
     """The first epoch of two reaches the steps 1 to 5 of 10, of which only the last is judged."""
     rival = (1.0, (0.1,) * 4 + (0.5,) * 6)
-    assert pruned(partial(ParetoPruner, 0.0), [rival, (1.0, (0.4, 0.9))], 1, shares=10) == [10, 1]
-    assert pruned(partial(ParetoPruner, 0.0), [(1.0, (0.5, 0.6)), (1.0, (0.4, 0.9))], 1, shares=10) == [2, 1]
+    assert Pruned(partial(ParetoPruner, 0.0), shares=10)([rival, (1.0, (0.4, 0.9))], 1) == [10, 1]
+    assert Pruned(partial(ParetoPruner, 0.0), shares=10)([(1.0, (0.5, 0.6)), (1.0, (0.4, 0.9))], 1) == [2, 1]
 
 
 TRIALS = [(2.0, (0.5, 0.9)), (1.0, (0.6, 0.7)), (3.0, (0.55, 0.8)), (4.0, (0.7, 0.75))]

@@ -1,5 +1,6 @@
 import math
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from torch.nn import functional as F
 from reprotune.arithmetic import optimizers
 from reprotune.data.images import Split
 from reprotune.data.stored import StoredDataset
-from reprotune.training.fit import Diverged, fit, learning_curve, new_model, pixels, score
+from reprotune.training.fit import Diverged, Training, fit, learning_curve, new_model, pixels, score
 from reprotune.training.models import Normalise
 from reprotune.training.optimizers import OPTIMIZERS, SCHEDULES, new_optimizer
 
@@ -222,3 +223,24 @@ def test_divergence_is_an_error(dataset: StoredDataset) -> None:
     model = new_model(config, dataset.inputs, 0)
     with pytest.raises(Diverged, match="in epoch 1"):
         list(learning_curve(model, config, dataset.load("train"), dataset.load("valid"), 0))
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_a_training_that_was_stopped_goes_on_with_the_same_bits(
+    optimizer: str, schedule: str, dataset: StoredDataset
+) -> None:
+    """From a checkpoint, in another model, after other random numbers: with dropout, BatchNorm and augmentation too."""
+    own = dict.fromkeys(OPTIMIZERS[optimizer].own, 0.5)
+    config = CONFIG | {"optimizer": optimizer, "schedule": schedule, **own, "epochs": 4, "shift": 1, "cutout": 2}
+    train, valid = dataset.load("train"), dataset.load("valid")
+    for chosen in (config, config | CNN):
+        whole = list(learning_curve(new_model(chosen, dataset.inputs, 3), chosen, train, valid, 3))
+        stopped = Training(new_model(chosen, dataset.inputs, 3), chosen, train, 3)
+        begun = list(islice(stopped.curve(valid), 2))
+        checkpoint = stopped.checkpoint()
+        assert checkpoint
+        other = Training(new_model(chosen, dataset.inputs, 7), chosen, train, 7)
+        next(other.curve(valid))
+        other.resume(checkpoint)
+        assert begun + list(other.curve(valid)) == whole
