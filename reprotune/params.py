@@ -207,6 +207,11 @@ class LedRung(Section):
 Rung = ShareRung | LedRung
 
 
+def searched_by(sampler: str, pruner: Any, rung: Rung | None) -> str:
+    """For a line: what proposes, and what prunes."""
+    return " + ".join([sampler, *(["rung"] if rung else []), *([] if rung and pruner == "none" else [pruner])])
+
+
 class StudyParams(Section):
     n_trials: int = Field(ge=1)
     timeout: float | None = Field(gt=0)  # seconds
@@ -225,7 +230,7 @@ class StudyParams(Section):
     def told(self) -> str:
         """How it searches, for a line."""
         pruner = self.pruner if isinstance(self.pruner, str) else self.pruner.get("name")
-        return f"{self.n_trials} trials, {self.sampler} + {pruner}"
+        return f"{self.n_trials} trials, {searched_by(self.sampler, pruner, self.rung)}"
 
 
 class MultiObjective(StudyParams):

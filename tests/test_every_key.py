@@ -64,6 +64,8 @@ OTHER: dict[str, Any] = {
     **{f"{name}.timeout": 900.0 for name in ("single_objective", "multi_objective")},
     **{f"{name}.sampler": "random" for name in ("single_objective", "multi_objective")},
     **{f"{name}.pruner": "none" for name in ("single_objective", "multi_objective")},
+    "single_objective.rung": {"epoch": 1, "share": 0.5, "among": 4},
+    "multi_objective.rung": {"epoch": 1, "margin": 0.0},
     **{f"{name}.max_epochs": 4 for name in ("single_objective", "multi_objective")},
     **{f"{name}.patience": 1 for name in ("single_objective", "multi_objective")},
     **{f"{name}.first": [{"width": 4, "epochs": 3}] for name in ("single_objective", "multi_objective")},

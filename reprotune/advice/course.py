@@ -80,18 +80,19 @@ def pruned_too_many(study: Study) -> Iterator[Advice]:
         yield Advice(
             f"{study.name}: only {complete} of {len(study.trials)} trials were trained to the end.",
             "So there is little to choose from.",
-            f"Take another {study.name}.pruner, or none.",
+            f"Take another {_pruner(study)}, or none.",
         )
 
 
 def pruned_too_few(study: Study) -> Iterator[Advice]:
     """A fiftieth or less, although there is a pruner."""
     pruned = _pruned(study)
-    if study.spec.pruner != "none" and len(study.trials) >= 40 and pruned <= len(study.trials) / 50:
+    judged = study.spec.rung or study.spec.pruner != "none"
+    if judged and len(study.trials) >= 40 and pruned <= len(study.trials) / 50:
         yield Advice(
             f"{study.name}: its pruner ended {pruned} of {len(study.trials)} trials.",
             "So it saves no time.",
-            f"Take another {study.name}.pruner.",
+            f"Take another {_pruner(study)}.",
         )
 
 
@@ -112,8 +113,13 @@ def pruned_too_early(study: Study) -> Iterator[Advice]:
             f"{study.name}: after epoch {epoch}, where pruning was at work, {behind} of the {len(top)} best trials "
             "were behind most others.",
             "So the pruner may have ended some that would have been ahead later.",
-            f"Take another {study.name}.pruner, or none.",
+            f"Take another {_pruner(study)}, or none.",
         )
+
+
+def _pruner(study: Study) -> str:
+    """The key that says what prunes."""
+    return f"{study.name}.{'rung' if study.spec.rung else 'pruner'}"
 
 
 def _pruned(study: Study) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 from reprotune.arithmetic import kernels
 from reprotune.artifacts import read_json
 from reprotune.data import stored
-from reprotune.params import Section
+from reprotune.params import Section, searched_by
 from reprotune.pipeline import finalists
 from reprotune.pipeline.progress import StudyProgress, display
 from reprotune.results import best_so_far, read, winners, write
@@ -96,7 +96,8 @@ def _log_whole(parent: ParentRun, spec: StudySpec, trials: list[Trial], metrics:
 
 def _tracked(spec: StudySpec, identity: str = "") -> AbstractContextManager[ParentRun]:
     """The study's parent run. identity: of results that were made in another environment."""
-    title = f"{spec.dataset.name}, {spec.sampler} + {spec.pruner}, {spec.n_trials} trials"
+    searched = searched_by(spec.sampler, spec.pruner, spec.rung)
+    title = f"{spec.dataset.name}, {searched}, {spec.n_trials} trials"
     return parent_run(spec.name, identity or spec.identity, _determining(spec), title, spec.dataset)
 
 

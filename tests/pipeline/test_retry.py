@@ -9,10 +9,16 @@ import pytest
 from conftest import Dying, InlineExecutor, facts, make_params, run
 
 from reprotune.data.stored import StoredDataset
+from reprotune.params import LedRung, Rung, ShareRung
 from reprotune.pipeline.retry import forget_failures
 from reprotune.search import journal, study
 from reprotune.search import spec as specs
 from reprotune.search.trial import Result
+
+RUNGS: dict[str, Rung] = {
+    "single_objective": ShareRung(epoch=1, share=0.2, among=5),
+    "multi_objective": LedRung(epoch=1, margin=0.02),
+}
 
 
 class Short(InlineExecutor):
@@ -24,18 +30,22 @@ class Short(InlineExecutor):
         return super().submit(fn, *args, **kwargs)
 
 
+@pytest.mark.parametrize("rung", [False, True])
 @pytest.mark.parametrize("name", ["single_objective", "multi_objective"])
-def test_the_study_is_as_if_undisturbed(dataset: StoredDataset, tmp_path: Path, name: str) -> None:
+def test_the_study_is_as_if_undisturbed(dataset: StoredDataset, tmp_path: Path, name: str, rung: bool) -> None:
     n_trials, window = 14, 4
     declared = replace(specs.from_params(make_params(), name, dataset), n_trials=n_trials, window=window)
+    if rung:  # those after a failed one were judged beside it
+        declared = replace(declared, rung=RUNGS[name])
     undisturbed = facts(run(declared, tmp_path / "undisturbed"))
     disturbed = facts(run(declared, tmp_path, Short()))
     assert disturbed[: 3 + window] != undisturbed[: 3 + window]
+    assert disturbed[:3] == undisturbed[:3]
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path)
         assert forget_failures(declared) == [3, 9]
     again = 1 + n_trials - (3 + window)  # trial 3, and what was proposed once it had failed
-    assert facts(run(declared, tmp_path, Dying(again))) == undisturbed
+    assert facts(run(declared, tmp_path, Dying(2 * n_trials if rung else again))) == undisturbed
     assert (tmp_path / declared.journal).with_suffix(".previous").exists()
 
 

@@ -36,14 +36,16 @@ def statuses(experiment: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("name", "pruner"),
-    [("single_objective", pruner) for pruner in ONE_OBJECTIVE]
-    + [("multi_objective", pruner) for pruner in SEVERAL_OBJECTIVES],
+    ("name", "pruner", "rung"),
+    [("single_objective", pruner, None) for pruner in ONE_OBJECTIVE]
+    + [("multi_objective", pruner, None) for pruner in SEVERAL_OBJECTIVES]
+    + [("single_objective", "none", {"epoch": 1, "share": 0.2, "among": 5})]
+    + [("multi_objective", "pareto", {"epoch": 1, "margin": 0.02})],
 )
 def test_every_trial_is_trained_again_to_the_same_bits(
-    repository: Path, dataset: StoredDataset, name: str, pruner: str
+    repository: Path, dataset: StoredDataset, name: str, pruner: str, rung: dict[str, float] | None
 ) -> None:
-    declared = conduct(dataset, name, pruner=pruner, n_trials=14)
+    declared = conduct(dataset, name, pruner=pruner, rung=rung, n_trials=14)
     numbers = list(range(14))
     tracked = trial_run.curves(declared, numbers)
     assert sorted(tracked) == numbers
