@@ -221,6 +221,7 @@ class StudyParams(Section):
     sampler: str
     pruner: str | dict[str, Any]  # its name, or {name: …} with its settings
     first: Annotated[tuple[dict[str, Value], ...], Field(strict=False)] | None = None
+    adopt: bool = False
     max_flops: int | None = Field(default=None, ge=1)
     max_parameters: int | None = Field(default=None, ge=1)
     rung: ShareRung | None = None

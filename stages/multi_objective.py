@@ -22,7 +22,7 @@ def main() -> None:
         best = read.best_params()
         by_default = chosen.multi_objective.min_accuracy == "default"
         floor = default_accuracy(chosen, dataset, executor) if by_default else None
-        declared = spec.multi_objective(chosen, dataset, best, floor)
+        declared = read.with_adopted(spec.multi_objective(chosen, dataset, best, floor))
         if best not in declared.first:
             print("the best config lies outside multi_objective.search_space, or above its caps: it is not tried here")
         executor.share(dataset.shared_files, declared.device)

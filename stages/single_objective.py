@@ -13,11 +13,12 @@ def main() -> None:
         # Imported while the workers start. A worker imports this module too, but not these.
         from reprotune.data import stored
         from reprotune.pipeline.run_study import run_study
+        from reprotune.results import read
         from reprotune.search import spec
 
         spec.check_params(chosen)
         dataset = stored.open_verified(chosen.data.dataset)
-        declared = spec.from_params(chosen, "single_objective", dataset)
+        declared = read.with_adopted(spec.from_params(chosen, "single_objective", dataset))
         spec.from_params(chosen, "multi_objective", dataset)  # to refuse now what would be refused after this study
         executor.share(dataset.shared_files, declared.device)
         run_study(declared, executor, anew=cli.asked("-f", "--force"))

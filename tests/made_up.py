@@ -8,11 +8,10 @@ from optuna.trial import FixedTrial
 
 from reprotune.advice.run import Balance, Run, Study
 from reprotune.data.stored import StoredDataset
-from reprotune.results import read
 from reprotune.search import spec as specs
 from reprotune.search.space import suggest
 from reprotune.search.spec import StudySpec
-from reprotune.search.study import Trial
+from reprotune.search.study import Trial, frozen_trial
 from reprotune.search.trial import Result
 from reprotune.training.cost import Cost
 from reprotune.training.learning_curve import Epoch
@@ -36,7 +35,7 @@ def trial(spec: StudySpec, number: int, told: Mapping[str, Any]) -> Trial:
         given.pop("reason", ""),
     )
     config = suggest(FixedTrial({**CONFIG, "batch_size": 64, "width_2": 4, "dropout_2": 0.2, **given}), spec.space)
-    return Trial(number, config, result, 0.0, read._frozen(spec, number, config, result))
+    return Trial(number, config, result, 0.0, frozen_trial(spec, number, config, result))
 
 
 def study(

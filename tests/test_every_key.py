@@ -1,5 +1,6 @@
 """Each key of params.yaml is changed alone after a finished run, and changed back: the stages run both times."""
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from copy import deepcopy
@@ -129,6 +130,8 @@ def finished(project: pytest.MonkeyPatch) -> None:
     project.setattr(report, "parent_run", parent)
     project.setattr(report, "add_files", lambda *_: None)
     run(BASE)
+    for name in ("single_objective", "multi_objective"):
+        shutil.copytree(Path("results") / name, Path("adopted") / name)
 
 
 def what_it_is_given(stage: str, content: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:

@@ -28,6 +28,8 @@ def run_study(spec: StudySpec, executor: Executor, anew: bool) -> None:
         return trained and finalists.finished(spec, study.told(spec, opened), opened)
 
     kernels.warn_if_untried()
+    if spec.adopt:
+        print(f"adopts {len(spec.adopted)} trials from adopted/{spec.name}", flush=True)
     _tell_of_others(spec)
     with journal.opened(spec.journal, spec.directions, discard) as opened, ExitStack() as until_the_end:
         parent = cache(partial(until_the_end.enter_context, _tracked(spec)))
@@ -122,6 +124,7 @@ def _determining(spec: StudySpec) -> dict[str, Any]:
         "pruner": spec.pruner,
         **{f"pruner.{name}": value for name, value in spec.pruner_settings.items()},
         **({"rung": spec.rung.model_dump()} if spec.rung else {}),
+        **({"adopted": len(spec.adopted)} if spec.adopted else {}),
         **({"minimize": spec.cost} if spec.cost else {}),
         **spec.limits,
         "search_space": space,

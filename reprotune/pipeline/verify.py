@@ -27,7 +27,8 @@ def differences(
     for result in recorded:
         history.append(past_trial(spec, result))
     points = [rung_point(spec, result) for result in recorded]
-    known = {n: spec.too_large(trials[n].config) for n in numbers}
+    adopted = {n: result for n, (_, result) in enumerate(spec.adopted)}
+    known = {n: adopted.get(n) or spec.too_large(trials[n].config) for n in numbers}
     futures = {
         n: executor.submit(run_trial, task(spec, n, trials[n].config, history, ends_at(spec, points[: n + 1])))
         for n in numbers

@@ -6,18 +6,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import optuna
-from optuna.trial import FixedTrial, FrozenTrial, TrialState, create_trial
 
 from reprotune.artifacts import read_csv, read_json, read_yaml
 from reprotune.data.stored import StoredDataset
-from reprotune.errors import UserError
+from reprotune.errors import ParamsError, UserError
 from reprotune.params import Params
 from reprotune.search import journal
 from reprotune.search.history import History
 from reprotune.search.pruners import PRUNERS, TrialPruner
-from reprotune.search.space import parse, suggest
+from reprotune.search.space import contains, parse
 from reprotune.search.spec import StudySpec, default_study, from_params, multi_objective
-from reprotune.search.study import Trial, past_trial, task, told
+from reprotune.search.study import Trial, frozen_trial, past_trial, task, told
 from reprotune.search.trial import Result, State
 from reprotune.training.cost import Cost
 from reprotune.training.learning_curve import Epoch
@@ -28,7 +27,7 @@ def read_studies(params: Params, dataset: StoredDataset) -> tuple[StudySpec, Stu
     """Both studies, the second as it follows from what the first found."""
     floor = _default_accuracy(params, dataset) if params.multi_objective.min_accuracy == "default" else None
     second = multi_objective(params, dataset, best_params(), floor)
-    return from_params(params, "single_objective", dataset), second
+    return with_adopted(from_params(params, "single_objective", dataset)), with_adopted(second)
 
 
 def _default_accuracy(params: Params, dataset: StoredDataset) -> float | None:
@@ -58,14 +57,59 @@ def read_trials(folder: Path, spec: StudySpec) -> list[Trial]:
     """
     if read_json(folder / "study.json").get("declared") != spec.declared:
         raise UserError(f"{folder}: holds a study of other params or data; run `dvc repro`, or take back the change")
-    curves: defaultdict[str, list[Epoch]] = defaultdict(list)
-    for row in read_csv(folder / "learning_curves.csv"):
-        curves[row["trial"]].append(Epoch(*(float(row[name]) for name in Epoch._fields)))
+    curves = _curves(folder)
     repeats: defaultdict[str, list[Result]] = defaultdict(list)
     for row in read_csv(folder / "finalists.csv"):
         repeats[row["number"]].append(_repeat(row))
     rows = read_csv(folder / "trials.csv")
-    return [_trial(spec, row, tuple(curves[row["number"]]), tuple(repeats[row["number"]])) for row in rows]
+    return [_trial(spec, row, curves[row["number"]], tuple(repeats[row["number"]])) for row in rows]
+
+
+def _curves(folder: Path) -> Mapping[str, tuple[Epoch, ...]]:
+    points: defaultdict[str, tuple[Epoch, ...]] = defaultdict(tuple)
+    for row in read_csv(folder / "learning_curves.csv"):
+        points[row["trial"]] += (Epoch(*(float(row[name]) for name in Epoch._fields)),)
+    return points
+
+
+def with_adopted(spec: StudySpec) -> StudySpec:
+    """The study, with the trials of `adopted/NAME` that lie in its space as its own first ones, if it says so.
+
+    Raises UserError if none are there, or if they are of other data or another environment.
+    """
+    folder = Path("adopted") / spec.name
+    if not spec.adopt:
+        return spec
+    if not (folder / "study.json").exists():
+        advice = f"cp -r results/{spec.name} adopted/ keeps a study for a later one"
+        raise ParamsError(f"{spec.name}.adopt", True, f"{folder} holds no study; {advice}")
+    made_by = read_json(folder / "study.json")
+    here = {"dataset": spec.dataset.digest, **spec.environment}
+    if other := [name for name, value in here.items() if made_by.get(name) != value]:
+        raise UserError(f"{folder}: is of another {', '.join(other)}: its trials cannot be adopted")
+    curves = _curves(folder)
+    found = ((row, _config(spec, row)) for row in read_csv(folder / "trials.csv") if curves[row["number"]])
+    trials = tuple((config, _adopted(row, curves[row["number"]])) for row, config in found if config)
+    return replace(spec, adopted=trials)
+
+
+def _config(spec: StudySpec, row: Mapping[str, str]) -> Config | None:
+    """Of a trial that lies in the study's space."""
+    cells = {name.removeprefix("params."): cell for name, cell in row.items() if name.startswith("params.") and cell}
+    try:
+        config = parse(spec.space, cells)
+    except (KeyError, StopIteration, ValueError):  # another hyperparameter, another choice, no number
+        return None
+    return config if config.keys() == cells.keys() and contains(spec.space, config) else None
+
+
+def _adopted(row: Mapping[str, str], curve: tuple[Epoch, ...]) -> Result:
+    reason = ", ".join(filter(None, (f"adopted: trial {row['number']}", row["reason"])))
+    return Result(_STATES[row["state"]], curve, _cost(row), reason)
+
+
+def _cost(row: Mapping[str, str]) -> Cost | None:
+    return Cost(*(int(row[name]) for name in Cost._fields)) if row["flops"] else None
 
 
 def _repeat(row: Mapping[str, str]) -> Result:
@@ -76,32 +120,22 @@ def _repeat(row: Mapping[str, str]) -> Result:
 def _trial(spec: StudySpec, row: Mapping[str, str], curve: tuple[Epoch, ...], repeats: tuple[Result, ...]) -> Trial:
     cells = {name.removeprefix("params."): cell for name, cell in row.items() if name.startswith("params.")}
     config = parse(spec.space, cells)
-    cost = Cost(*(int(row[name]) for name in Cost._fields)) if row["flops"] else None
-    result = Result(_STATES[row["state"]], curve, cost, row["reason"])
-    frozen = _frozen(spec, int(row["number"]), config, result)
+    result = Result(_STATES[row["state"]], curve, _cost(row), row["reason"])
+    frozen = frozen_trial(spec, int(row["number"]), config, result)
     return Trial(int(row["number"]), config, result, 0.0, frozen, repeats)
 
 
 _STATES: Mapping[str, State] = {"COMPLETE": "COMPLETE", "PRUNED": "PRUNED", "FAIL": "FAIL"}
 
 
-def _frozen(spec: StudySpec, number: int, config: Config, result: Result) -> FrozenTrial:
-    fixed = FixedTrial(dict(config))
-    suggest(fixed, spec.space)
-    trial = create_trial(
-        state=TrialState[result.state],
-        values=spec.values(result),
-        params=fixed.params,
-        distributions=fixed.distributions,
-    )
-    trial.number = number
-    return trial
-
-
 def with_attrs(spec: StudySpec, trials: list[Trial]) -> list[Result]:
     """The results with what the pruner noted about each trial, which it would note again."""
     results, history = list[Result](), History()
     for trial in trials:
+        if trial.number < len(spec.adopted):
+            results.append(trial.result)
+            history.append(past_trial(spec, trial.result))
+            continue
         known = task(spec, trial.number, trial.config, history).history.frozen()
         cost, epochs = past_trial(spec, trial.result).cost, trial.config["epochs"]
         pruner = TrialPruner(PRUNERS[spec.pruner](**spec.pruner_settings), known, trial.number, cost, epochs)

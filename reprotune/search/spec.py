@@ -62,7 +62,8 @@ class StudySpec:
     window: int
     dataset: StoredDataset
     device: str  # cpu or cuda
-    first: tuple[Config, ...]  # the configs of trial 0, 1, …, as far as they are given
+    first: tuple[Config, ...]  # the configs that are tried first, as far as they are given
+    adopt: bool
     caps: Caps
     min_accuracy: float | None  # the floor of a multi-objective study: below it, nothing is feasible
     n_trials: int  # in all, also over resumes; so are the other three
@@ -71,6 +72,7 @@ class StudySpec:
     patience: int | None  # trials that may bring nothing (stopping.Stopping)
     finalists: Finalists  # the best trials, trained again after the last
     trial_timeout: float | None  # seconds; a trial that takes longer fails
+    adopted: tuple[tuple[Config, Result], ...] = ()  # its trials 0, 1, …: those of another study that lie in its space
 
     @property
     def cost(self) -> Objective | None:
@@ -133,7 +135,9 @@ class StudySpec:
         if self.rung:
             pruner["rung"] = self.rung.model_dump()
         chosen = [self.name, self.objectives, space, self.sampler, pruner, self.seed, self.window, self.first]
-        return digest([[*chosen, self.limits] if self.limits else chosen, self.dataset.digest])
+        chosen += [self.limits] if self.limits else []
+        chosen += [[(c, r.state, r.curve, r.cost) for c, r in self.adopted]] if self.adopted else []
+        return digest([chosen, self.dataset.digest])
 
     @cached_property
     def identity(self) -> str:
@@ -196,6 +200,7 @@ def from_params(params: Params, name: str, dataset: StoredDataset) -> StudySpec:
         dataset=dataset,
         device=resolve_device(params.training.device),
         first=first,
+        adopt=section.adopt,
         caps=caps,
         min_accuracy=None if floor == "default" else floor,
         n_trials=section.n_trials,
@@ -264,7 +269,7 @@ def default_study(params: Params, dataset: StoredDataset) -> StudySpec:
     """Of one trial: the untuned default config."""
     declared = from_params(params, "single_objective", dataset)
     unpruned: dict[str, Any] = {"pruner": "none", "pruner_settings": {}, "rung": None}
-    alone = {"space": defaults(params), "sampler": "random", **unpruned, "first": ()}
+    alone = {"space": defaults(params), "sampler": "random", **unpruned, "first": (), "adopt": False}
     ends = {"n_trials": 1, "timeout": None, "max_epochs": None, "patience": None}
     return replace(declared, name="default", caps=Caps(), **alone, **ends)  # type: ignore[arg-type]
 

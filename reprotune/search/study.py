@@ -14,7 +14,7 @@ from typing import cast
 
 import optuna
 from optuna.storages import InMemoryStorage
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import FixedTrial, FrozenTrial, TrialState, create_trial
 
 from reprotune.search.history import History, HistorySnapshot, PastTrial
 from reprotune.search.journal import Journal
@@ -54,6 +54,10 @@ def run(
     What was asked and lies beyond the study's end is left in the journal, asked or told, for a longer one.
     meanwhile: called once the first window is asked, and before any of it is told.
     """
+    if not journal.trials:
+        for number, (config, result) in enumerate(spec.adopted):
+            journal.ask(frozen_trial(spec, number, config, None))
+            journal.tell(number, result, spec.values(result), 0.0)
     known = told(spec, journal)
     most = len(known) if ended_by(spec, known) else spec.n_trials
     window, stopping = _Window(spec, journal, executor), Stopping(spec)
@@ -196,8 +200,9 @@ class _Window:
                 self._futures[number] = self._executor.submit(run_trial, whole)
 
     def _propose(self, number: int) -> None:
-        if number < len(self._spec.first):
-            self._study.enqueue_trial(dict(self._spec.first[number]))
+        own = number - len(self._spec.adopted)
+        if own < len(self._spec.first):
+            self._study.enqueue_trial(dict(self._spec.first[own]))
         for attempt in range(ATTEMPTS):
             sampler = SAMPLERS[self._spec.sampler if attempt < BY_SAMPLER else "random"]
             self._study.sampler = sampler(seeds(self._spec.seed, self._spec.name, number, attempt or None)[0])
@@ -260,6 +265,20 @@ def awaited(future: Future[Result] | Future[Result | None], trial_timeout: float
     except BrokenExecutor as error:  # the machine let it down whenever it ran
         reason = f"{type(error).__name__}: {error}"
     return Result("FAIL", (), None, reason, by_machine=True)
+
+
+def frozen_trial(spec: StudySpec, number: int, config: Config, result: Result | None) -> FrozenTrial:
+    """The trial as Optuna has it; without a result, as it was when it was asked."""
+    fixed = FixedTrial(dict(config))
+    suggest(fixed, spec.space)
+    trial = create_trial(
+        state=TrialState[result.state] if result else TrialState.RUNNING,
+        values=spec.values(result) if result else None,
+        params=fixed.params,
+        distributions=fixed.distributions,
+    )
+    trial.number = number
+    return trial
 
 
 def as_asked(trial: FrozenTrial) -> FrozenTrial:

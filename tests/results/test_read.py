@@ -1,17 +1,18 @@
 """Results and MLflow can be made again, and checked, from what a clone holds."""
 
 import shutil
+from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import InlineExecutor, facts, make_params
+from conftest import SPACE, Dying, InlineExecutor, Killed, facts, make_params, run
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from reprotune import artifacts
 from reprotune.data.stored import StoredDataset
-from reprotune.errors import UserError
+from reprotune.errors import ParamsError, UserError
 from reprotune.pipeline import run_study, verify
 from reprotune.results import read
 from reprotune.search import spec as specs
@@ -215,3 +216,61 @@ def test_a_store_that_cannot_be_opened_is_refused_in_one_line(repository: Path, 
         conduct(dataset)
     assert "\n" not in str(e.value)
     assert not Path("results").exists()
+
+
+WIDER = {**SPACE, "lr": {"type": "float", "low": 1e-3, "high": 1.0, "log": True}, "layers": 1}
+
+
+@pytest.mark.parametrize("name", ["single_objective", "multi_objective"])
+def test_what_lies_in_another_space_is_adopted(
+    repository: Path, dataset: StoredDataset, pools: dict[int, Executor], name: str
+) -> None:
+    """As told, as the first trials, after which the study goes on; with any workers, after a kill, and verified."""
+    older = conduct(dataset, name, n_trials=14)
+    told = read.read_trials(older.folder, older)
+    shutil.copytree(older.folder, Path("adopted") / name)
+    changes = {
+        "adopt": True,
+        "search_space": WIDER,
+        "n_trials": 14,
+        "first": [{"width": 3, "epochs": 2}],
+        "sampler": "random",
+    }
+    params = make_params(**{f"{name}__{key}": value for key, value in changes.items()})
+    declared = read.with_adopted(specs.from_params(params, name, dataset))
+    fitting = [t for t in told if t.config["lr"] >= 1e-3 and t.config["layers"] == 1]
+    assert 1 < len(fitting) < 12
+    kept = [(config, result.state, result.curve, result.cost) for config, result in declared.adopted]
+    assert kept == [(t.config, t.result.state, t.result.curve, t.result.cost) for t in fitting]
+    assert declared.identity != replace(declared, adopted=()).identity
+
+    trials = run(declared, Path("inline"))
+    assert facts(trials)[: len(fitting)] == [
+        (number, t.config, t.result.state, t.result.curve, t.result.cost, declared.adopted[number][1].reason)
+        for number, t in enumerate(fitting)
+    ]
+    assert trials[len(fitting)].config["width_1"] == 3
+    assert len(trials) == 14
+    assert facts(run(declared, Path("pool"), pools[3])) == facts(trials)
+    with pytest.raises(Killed):
+        run(declared, Path("killed"), Dying(2))
+    assert facts(run(declared, Path("killed"), Dying(14 - len(fitting)))) == facts(trials)
+
+    run_study.run_study(declared, InlineExecutor(), anew=False)
+    shutil.rmtree("studies")
+    assert facts(read.read_trials(declared.folder, declared)) == facts(trials)
+    found = list(verify.differences(declared, range(14), trial_run.curves(declared, range(14)), InlineExecutor()))
+    assert found == [(number, "") for number in range(14)]
+
+
+def test_what_cannot_be_adopted_is_refused(repository: Path, dataset: StoredDataset) -> None:
+    older = conduct(dataset, n_trials=2)
+    declared = replace(older, adopt=True)
+    with pytest.raises(ParamsError, match="adopt = True: adopted/single_objective holds no study"):
+        read.with_adopted(declared)
+    shutil.copytree(older.folder, "adopted/single_objective")
+    made_by = Path("adopted/single_objective/study.json")
+    content = artifacts.read_json(made_by)
+    artifacts.write_json(made_by, content | {"dataset": "0", "torch": "1.0"})
+    with pytest.raises(UserError, match="of another dataset, torch: its trials cannot be adopted"):
+        read.with_adopted(declared)
