@@ -13,6 +13,7 @@ from functools import partial
 from typing import cast
 
 import optuna
+from optuna.samplers import BaseSampler
 from optuna.storages import InMemoryStorage
 from optuna.trial import FixedTrial, FrozenTrial, TrialState, create_trial
 
@@ -20,7 +21,7 @@ from reprotune.search.history import History, HistorySnapshot, PastTrial
 from reprotune.search.journal import Journal
 from reprotune.search.pareto import Point
 from reprotune.search.pruners import goes_on
-from reprotune.search.samplers import PRUNED_AS_COMPLETE, SAMPLERS, TAKE_CONSTRAINTS
+from reprotune.search.samplers import PRUNED_AS_COMPLETE, TAKE_CONSTRAINTS, successor
 from reprotune.search.space import suggest
 from reprotune.search.spec import StudySpec, seeds
 from reprotune.search.stopping import Stopping, ended_by
@@ -159,6 +160,7 @@ class _Window:
         self._recorded = len(journal.trials)
         self._storage = InMemoryStorage()
         self._study = optuna.create_study(storage=self._storage, directions=spec.directions)
+        self._samplers = dict[str, BaseSampler]()  # the last of each name
         self._history = History()
         self._futures: dict[int, Future[Result | None]] = {}
         self._asked = 0
@@ -204,8 +206,9 @@ class _Window:
         if own < len(self._spec.first):
             self._study.enqueue_trial(dict(self._spec.first[own]))
         for attempt in range(ATTEMPTS):
-            sampler = SAMPLERS[self._spec.sampler if attempt < BY_SAMPLER else "random"]
-            self._study.sampler = sampler(seeds(self._spec.seed, self._spec.name, number, attempt or None)[0])
+            name = self._spec.sampler if attempt < BY_SAMPLER else "random"
+            seed = seeds(self._spec.seed, self._spec.name, number, attempt or None)[0]
+            self._samplers[name] = self._study.sampler = successor(name, seed, self._samplers.get(name))
             trial = self._asked_again(number) if attempt else self._study.ask()
             suggest(trial, self._spec.space)
             if not self._spec.too_large(trial.params):

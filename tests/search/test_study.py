@@ -23,8 +23,8 @@ from reprotune.search import journal, study
 from reprotune.search import spec as specs
 from reprotune.search.history import History
 from reprotune.search.pruners import ONE_OBJECTIVE, SEVERAL_OBJECTIVES
-from reprotune.search.samplers import PRUNED_AS_COMPLETE, SAMPLERS, SINGLE_OBJECTIVE_ONLY, TAKE_CONSTRAINTS
-from reprotune.search.space import size
+from reprotune.search.samplers import PRUNED_AS_COMPLETE, SAMPLERS, SINGLE_OBJECTIVE_ONLY, TAKE_CONSTRAINTS, successor
+from reprotune.search.space import size, suggest
 from reprotune.search.spec import StudySpec
 from reprotune.search.stopping import Stopping, ended_by
 from reprotune.search.trial import Result, Task, run_trial
@@ -115,6 +115,43 @@ def test_contract(
     assert facts(run(replace(declared, n_trials=9), tmp_path / "longer")) == trials[:9]
     assert facts(run(declared, tmp_path / "longer", Dying(5))) == trials  # it trains the other five
     assert facts(run(replace(declared, n_trials=9), tmp_path / "longer", Dying(0))) == trials[:9]
+
+
+@pytest.mark.parametrize(("name", "sampler"), [(n, s) for n, s, p in CONTRACT if p in ("median", "pareto")])
+def test_what_a_sampler_hands_on_changes_no_proposal(
+    name: str,
+    sampler: str,
+    dataset: StoredDataset,
+    tmp_path: Path,
+    once: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    once()
+    declared = replace(spec(dataset, name, sampler=sampler, n_trials=16), window=3)
+    trials = facts(run(declared, tmp_path / "handed_on"))
+    monkeypatch.setattr(study, "successor", lambda name, seed, _: SAMPLERS[name](seed))
+    assert facts(run(declared, tmp_path / "new")) == trials
+
+
+def test_what_trials_have_in_common_is_found_out_once(dataset: StoredDataset) -> None:
+    """Of 30 trials, and not of all of them again at each ask."""
+    looked_at = 0
+
+    class Counting(dict[str, Any]):
+        def get(self, *args: Any) -> Any:
+            nonlocal looked_at
+            looked_at += 1
+            return super().get(*args)
+
+    asked, before = optuna.create_study(), None
+    for number in range(30):
+        asked.sampler = before = successor("tpe", number, before)
+        trial = asked.ask()
+        suggest(trial, spec(dataset).space)
+        asked.tell(trial, 0.5)
+        told = asked._storage.get_trial(trial._trial_id)
+        told.distributions = Counting(told.distributions)
+    assert 0 < looked_at <= 30 * len(told.distributions)
 
 
 @pytest.mark.parametrize(("name", "sampler"), [(n, s) for n, s, _ in CONTRACT if s in PRUNED_AS_COMPLETE])
