@@ -16,9 +16,12 @@ def main() -> None:
         from reprotune.pipeline.run_study import run_study
         from reprotune.results import read
         from reprotune.search import spec
+        from reprotune.tracking import store
 
         spec.check_params(chosen)
         dataset = stored.open_verified(chosen.data.dataset)
+        store.load()
+        spec.ask_a_worker(executor, spec.measured(chosen), dataset)
         best = read.best_params()
         by_default = chosen.multi_objective.min_accuracy == "default"
         floor = default_accuracy(chosen, dataset, executor) if by_default else None

@@ -14,9 +14,12 @@ def main() -> None:
         from reprotune.data import stored
         from reprotune.pipeline.run_study import run_study
         from reprotune.search import spec
+        from reprotune.tracking import store
 
         spec.check_params(chosen)
         dataset = stored.open_verified(chosen.data.dataset)
+        store.load()
+        spec.ask_a_worker(executor, spec.measured(chosen), dataset)
         declared = spec.from_params(chosen, "single_objective", dataset)
         spec.from_params(chosen, "multi_objective", dataset)  # to refuse now what would be refused after this study
         executor.share(dataset.shared_files, declared.device)

@@ -12,8 +12,9 @@ from optuna.trial import create_trial
 
 from reprotune.params import Declared
 from reprotune.search.space import Space, largest, values
-from reprotune.search.spec import DIRECTIONS, Objective, StudySpec, cost_of
+from reprotune.search.spec import DIRECTIONS, Objective, StudySpec
 from reprotune.search.study import Trial
+from reprotune.training.cost import cost_of
 
 
 def of_study(spec: StudySpec, trials: Sequence[Trial], objective: Objective) -> dict[str, float]:
@@ -28,11 +29,11 @@ def deciding(spec: StudySpec, cost: Objective) -> set[str]:
         every |= config  # the last has the most layers
     for model in values(spec.space["model"]):
         base = {**every, "model": model}
-        cost_of_base = getattr(cost_of(base, spec.dataset), cost)
+        cost_of_base = getattr(cost_of(base, spec.dataset.inputs), cost)
         for name in sorted(every.keys() - found):
             for value in set(values(declared(spec.space, name))) - {base[name]}:
                 with suppress(ValueError):  # it cannot be built
-                    if getattr(cost_of({**base, name: value}, spec.dataset), cost) != cost_of_base:
+                    if getattr(cost_of({**base, name: value}, spec.dataset.inputs), cost) != cost_of_base:
                         found.add(name)
     return found
 

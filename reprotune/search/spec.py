@@ -1,18 +1,21 @@
 """What a study is: all that its trials depend on, and the digest of that."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import BrokenExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, cast
 
 import numpy as np
-import torch
 
 from reprotune.arithmetic import kernels
 from reprotune.artifacts import digest, file_digest
+from reprotune.data.images import Inputs
 from reprotune.data.stored import StoredDataset
 from reprotune.errors import PARAMS, ParamsError, UserError
+from reprotune.execution.pool import Pool
 from reprotune.params import Device, Finalists, MultiObjective, Params, StudyParams
 from reprotune.search import pruners
 from reprotune.search.journal import Direction
@@ -31,8 +34,9 @@ from reprotune.search.space import (
     smallest,
 )
 from reprotune.search.trial import Result
-from reprotune.training.cost import Caps, Cost, measure
-from reprotune.training.models import Config, meta_model
+from reprotune.training import cost
+from reprotune.training.cost import Caps, Cost, cost_of
+from reprotune.training.models import Config
 
 Objective = Literal["accuracy", "flops", "parameters"]
 DIRECTIONS: Mapping[Objective, Direction] = {"accuracy": "maximize", "flops": "minimize", "parameters": "minimize"}
@@ -108,14 +112,14 @@ class StudySpec:
         """How a trial above a cap ends, of which nothing is trained; None if it is not above one."""
         if not self.caps.given:
             return None
-        cost = cost_of(config, self.dataset)
-        reason = self.caps.broken(cost)
-        return Result("PRUNED", (), cost, reason) if reason else None
+        found = cost_of(config, self.dataset.inputs)
+        reason = self.caps.broken(found)
+        return Result("PRUNED", (), found, reason) if reason else None
 
     @cached_property
     def reference_point(self) -> Point:
         """The hypervolume's, of a multi-objective study: the most that a model of the space may cost, and the floor."""
-        costs = (getattr(cost_of(config, self.dataset), self.objectives[0]) for config in largest(self.space))
+        costs = (getattr(cost_of(config, self.dataset.inputs), self.objectives[0]) for config in largest(self.space))
         most = min(filter(None, (max(costs), self.caps.of(self.objectives[0]))))
         return (float(most), self.floor)
 
@@ -153,15 +157,33 @@ class StudySpec:
         return Path("studies") / f"{self.name}-{self.identity[:12]}.log"
 
 
-def cost_of(config: Config, dataset: StoredDataset) -> Cost:
-    """Without memory for its weights. Raises ValueError where the config cannot be built."""
-    return measure(meta_model(config, dataset.inputs), dataset.shape)
-
-
 def made_by(device: str) -> str:
     """The digest of the code and the arithmetic that decide the bits of a training."""
     code = [file_digest(Path(__file__).parents[1] / name) for name in _DECISIVE]
     return digest([code, kernels.environment(device)])
+
+
+def ask_a_worker(pool: Pool, configs: Iterable[Config], dataset: StoredDataset) -> None:
+    """Have it compute what takes torch, which it has imported anyway: the kernels' digest, what these configs cost.
+
+    So this process need not import torch. It does where it has to: for what was not asked, or has no such worker.
+    """
+    if pool.here:
+        with suppress(BrokenExecutor):
+            digest, costs = pool.submit(_by_torch, list(configs), dataset.inputs).result()
+            kernels.know(digest)
+            cost.know(costs)
+
+
+def _by_torch(configs: Sequence[Config], inputs: Inputs) -> tuple[str, Mapping[Any, Cost]]:
+    return kernels.digest(), cost.known(configs, inputs)
+
+
+def measured(params: Params) -> Iterator[Config]:
+    """The configs whose cost both studies ask for before their first trial."""
+    yield default_config(params)
+    for name in ("single_objective", "multi_objective"):
+        yield from largest(complete(params, getattr(params, name).search_space, name))
 
 
 def from_params(params: Params, name: str, dataset: StoredDataset) -> StudySpec:
@@ -174,7 +196,7 @@ def from_params(params: Params, name: str, dataset: StoredDataset) -> StudySpec:
     pruner, settings = chosen_pruner(section, name)
     for config in (default_config(params), *largest(space)):
         try:
-            meta_model(config, dataset.inputs)
+            cost_of(config, dataset.inputs)
         except ValueError as error:
             raise UserError(f"{PARAMS}: {name}.search_space, with the sections model and training: {error}") from None
     first, caps = own_configs(params, name), Caps(section.max_flops, section.max_parameters)
@@ -208,12 +230,12 @@ def _check_caps(caps: Caps, name: str, space: Space, first: Sequence[Config], da
         return
     for cap, most in caps.given.items():
         cost = cap.removeprefix("max_")
-        least = min(getattr(cost_of(config, dataset), cost) for config in smallest(space))
+        least = min(getattr(cost_of(config, dataset.inputs), cost) for config in smallest(space))
         if most < least:
             wrong = f"must be {least} or more: the smallest model of {name}.search_space has so many {cost}"
             raise ParamsError(f"{name}.{cap}", most, wrong)
     for number, config in enumerate(first):
-        if broken := caps.broken(cost_of(config, dataset)):
+        if broken := caps.broken(cost_of(config, dataset.inputs)):
             raise ParamsError(f"{name}.first.{number}", dict(config), broken)
 
 
@@ -221,7 +243,9 @@ def resolve_device(chosen: Device) -> str:
     """`auto` is cuda where there is a GPU, else cpu. Raises ParamsError for cuda where there is none."""
     if chosen == "cpu":
         return chosen
-    if torch.cuda.is_available():
+    from torch import cuda
+
+    if cuda.is_available():
         return "cuda"
     if chosen == "cuda":
         raise ParamsError("training.device", chosen, "no CUDA GPU is found here; must be cpu or auto")

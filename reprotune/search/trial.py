@@ -11,7 +11,6 @@ from reprotune.errors import UserError, is_shortage, one_line
 from reprotune.search.history import HistorySnapshot
 from reprotune.search.pruners import PRUNERS, TrialPruner
 from reprotune.training.cost import Cost, measure
-from reprotune.training.fit import learning_curve, new_model
 from reprotune.training.learning_curve import Epoch
 from reprotune.training.models import Config
 
@@ -66,6 +65,8 @@ def run_trial(task: Task) -> Result:
 
     An error makes a FAIL with its reason. Raises only what is not the config's doing: UserError, and a shortage.
     """
+    from reprotune.training.fit import learning_curve, new_model  # torch, which a coordinator does not need
+
     started = time.perf_counter()
     curve: list[Epoch] = []
     cost = None
