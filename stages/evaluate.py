@@ -20,7 +20,7 @@ def main() -> None:
         device = spec.resolve_device(chosen.training.device)
         executor.share(dataset.shared_files, device)
         configs = evaluation.winners(chosen)
-        spec.ask_a_worker(executor, configs.values(), dataset)
+        spec.prepare(chosen, dataset, executor, configs.values())
         models = evaluation.trained(configs, dataset, chosen, executor, anew=cli.asked("-f", "--force"))
         scores = evaluation.test_scores(models)
         summary = evaluation.summarize(configs, scores, dataset)

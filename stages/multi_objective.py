@@ -21,7 +21,7 @@ def main() -> None:
         spec.check_params(chosen)
         dataset = stored.open_verified(chosen.data.dataset)
         store.load()
-        spec.ask_a_worker(executor, spec.measured(chosen), dataset)
+        spec.prepare(chosen, dataset, executor)
         best = read.best_params()
         by_default = chosen.multi_objective.min_accuracy == "default"
         floor = default_accuracy(chosen, dataset, executor) if by_default else None

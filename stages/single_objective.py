@@ -19,7 +19,7 @@ def main() -> None:
         spec.check_params(chosen)
         dataset = stored.open_verified(chosen.data.dataset)
         store.load()
-        spec.ask_a_worker(executor, spec.measured(chosen), dataset)
+        spec.prepare(chosen, dataset, executor)
         declared = spec.from_params(chosen, "single_objective", dataset)
         spec.from_params(chosen, "multi_objective", dataset)  # to refuse now what would be refused after this study
         executor.share(dataset.shared_files, declared.device)

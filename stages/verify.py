@@ -32,7 +32,7 @@ def main() -> None:
 
         dataset = stored.open_verified(chosen.data.dataset)
         store.load()
-        spec.ask_a_worker(executor, spec.measured(chosen), dataset)
+        spec.prepare(chosen, dataset, executor)
         executor.share(dataset.shared_files, spec.resolve_device(chosen.training.device))
         for declared in read.read_studies(chosen, dataset):
             rows = read_csv(declared.folder / "trials.csv")

@@ -1,10 +1,9 @@
 """What a study is: all that its trials depend on, and the digest of that."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import BrokenExecutor
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -36,7 +35,7 @@ from reprotune.search.space import (
 from reprotune.search.trial import Result
 from reprotune.training import cost
 from reprotune.training.cost import Caps, Cost, cost_of
-from reprotune.training.models import Config
+from reprotune.training.models import Config, meta_model
 
 Objective = Literal["accuracy", "flops", "parameters"]
 DIRECTIONS: Mapping[Objective, Direction] = {"accuracy": "maximize", "flops": "minimize", "parameters": "minimize"}
@@ -163,44 +162,51 @@ def made_by(device: str) -> str:
     return digest([code, kernels.environment(device)])
 
 
-def ask_a_worker(pool: Pool, configs: Iterable[Config], dataset: StoredDataset) -> None:
-    """Have it compute what takes torch, which it has imported anyway: the kernels' digest, what these configs cost.
+def prepare(params: Params, dataset: StoredDataset, pool: Pool, configs: Iterable[Config] = ()) -> None:
+    """Check the studies' models, and learn what else takes torch: the kernels' digest, what these configs cost and
+    what the second study's largest do. A worker does it, which has imported torch: so this process need not.
 
-    So this process need not import torch. It does where it has to: for what was not asked, or has no such worker.
+    Raises UserError as `check_models`.
     """
-    if pool.here:
-        with suppress(BrokenExecutor):
-            digest, costs = pool.submit(_by_torch, list(configs), dataset.inputs).result()
-            kernels.know(digest)
-            cost.know(costs)
+    work = partial(_prepared, params, dataset.inputs, list(configs))
+    try:
+        digest, costs = pool.submit(work).result() if pool.here else work()
+    except BrokenExecutor:
+        digest, costs = work()
+    kernels.know(digest)
+    cost.know(costs)
 
 
-def _by_torch(configs: Sequence[Config], inputs: Inputs) -> tuple[str, Mapping[Any, Cost]]:
-    return kernels.digest(), cost.known(configs, inputs)
+def _prepared(params: Params, inputs: Inputs, configs: Sequence[Config]) -> tuple[str, Mapping[Any, Cost]]:
+    check_models(params, inputs)
+    second = complete(params, params.multi_objective.search_space, "multi_objective")
+    return kernels.digest(), cost.known([*configs, *largest(second)], inputs)
 
 
-def measured(params: Params) -> Iterator[Config]:
-    """The configs whose cost both studies ask for before their first trial."""
-    yield default_config(params)
+def check_models(params: Params, inputs: Inputs) -> None:
+    """Raises UserError if the default or a model of a search space cannot be built for images of this shape."""
     for name in ("single_objective", "multi_objective"):
-        yield from largest(complete(params, getattr(params, name).search_space, name))
+        space = complete(params, getattr(params, name).search_space, name)
+        for config in (default_config(params), *largest(space)):
+            try:
+                meta_model(config, inputs)
+            except ValueError as error:
+                key = f"{PARAMS}: {name}.search_space, with the sections model and training"
+                raise UserError(f"{key}: {error}") from None
 
 
 def from_params(params: Params, name: str, dataset: StoredDataset) -> StudySpec:
     """The study that the section `name` of params.yaml describes; a floor of `default` is set once it is known.
 
-    Raises UserError for what cannot be built, and for caps that nothing can keep.
+    Raises UserError for caps that nothing can keep. `prepare` has seen to it that its models can be built.
     """
     section: StudyParams = getattr(params, name)
     space = complete(params, section.search_space, name)
     pruner, settings = chosen_pruner(section, name)
-    for config in (default_config(params), *largest(space)):
-        try:
-            cost_of(config, dataset.inputs)
-        except ValueError as error:
-            raise UserError(f"{PARAMS}: {name}.search_space, with the sections model and training: {error}") from None
     first, caps = own_configs(params, name), Caps(section.max_flops, section.max_parameters)
-    _check_caps(caps, name, space, first, dataset)
+    if caps.given:
+        check_models(params, dataset.inputs)
+        _check_caps(caps, name, space, first, dataset)
     floor = section.min_accuracy if isinstance(section, MultiObjective) else None
     return StudySpec(
         name=name,
@@ -226,8 +232,6 @@ def from_params(params: Params, name: str, dataset: StoredDataset) -> StudySpec:
 
 
 def _check_caps(caps: Caps, name: str, space: Space, first: Sequence[Config], dataset: StoredDataset) -> None:
-    if not caps.given:
-        return
     for cap, most in caps.given.items():
         cost = cap.removeprefix("max_")
         least = min(getattr(cost_of(config, dataset.inputs), cost) for config in smallest(space))

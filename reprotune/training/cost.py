@@ -58,9 +58,9 @@ def cost_of(config: Config, inputs: Inputs) -> Cost:
 
 
 def known(configs: Iterable[Config], inputs: Inputs) -> Mapping[_Key, Cost]:
-    """What they cost, as `know` takes it; without those that cannot be built."""
+    """What they cost, as `know` takes it; without those that cannot be built, or take more memory than there is."""
     for config in configs:
-        with suppress(ValueError):
+        with suppress(ValueError, RuntimeError, MemoryError):
             cost_of(config, inputs)
     return _known
 
