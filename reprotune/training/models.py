@@ -31,6 +31,7 @@ class Model:
     layers: str  # the hyperparameter that counts its layers
     per_layer: Mapping[str, Any]
     per_model: Mapping[str, Any]
+    cost: frozenset[str]  # those of them that its cost depends on
 
 
 def mlp(config: Config, inputs: Inputs) -> "nn.Module":
@@ -85,12 +86,19 @@ def _layers(config: Config, count: str, *names: str) -> Iterator[tuple[Any, ...]
 
 
 MODELS: dict[str, Model] = {
-    "mlp": Model(mlp, layers="layers", per_layer={"width": Count, "dropout": Share}, per_model={}),
+    "mlp": Model(
+        mlp,
+        layers="layers",
+        per_layer={"width": Count, "dropout": Share},
+        per_model={},
+        cost=frozenset({"layers", "width"}),
+    ),
     "cnn": Model(
         cnn,
         layers="blocks",
         per_layer={"channels": Count, "dropout": Share},
         per_model={"kernel": Odd, "pooling": Literal["flatten", "average"]},  # pooling: of the last block's output
+        cost=frozenset({"blocks", "channels", "kernel", "pooling"}),
     ),
 }
 
