@@ -20,11 +20,12 @@ def main() -> None:
         device = spec.resolve_device(chosen.training.device)
         executor.share(dataset.shared_files, device)
         configs = evaluation.winners(chosen)
+        spec.prepare(chosen, dataset, executor, configs.values())
         models = evaluation.trained(configs, dataset, chosen, executor, anew=cli.asked("-f", "--force"))
         scores = evaluation.test_scores(models)
         summary = evaluation.summarize(configs, scores, dataset)
         evaluation.write(scores, summary)
-        found = evaluation.predictions(models["best"][0], configs["best"], dataset, device)
+        found = evaluation.predictions(models["best"][0], configs["best"], dataset, device, executor)
         evaluation.write_predictions(found, dataset.classes)
         saved_model.write(models["best"][0], configs["best"], dataset, chosen.data.images.fit)
 

@@ -7,18 +7,20 @@ from reprotune.execution import engines
 def main() -> None:
     chosen = params.load()
     with cli.hushed(), engines.started(chosen.execution) as executor:
-        print(
-            f"{chosen.multi_objective.told}, {engines.told(chosen.execution)}", flush=True
-        )  # the imports take seconds
+        # Before the imports, which take seconds.
+        print(f"{chosen.multi_objective.told}, {engines.told(chosen.execution)}", flush=True)
         # Imported while the workers start. A worker imports this module too, but not these.
         from reprotune.data import stored
         from reprotune.pipeline.floor import default_accuracy
         from reprotune.pipeline.run_study import run_study
         from reprotune.results import read
         from reprotune.search import spec
+        from reprotune.tracking import store
 
         spec.check_params(chosen)
         dataset = stored.open_verified(chosen.data.dataset)
+        store.load()
+        spec.prepare(chosen, dataset, executor)
         best = read.best_params()
         by_default = chosen.multi_objective.min_accuracy == "default"
         floor = default_accuracy(chosen, dataset, executor) if by_default else None

@@ -120,7 +120,7 @@ def test_the_journal_is_listed_as_often_however_many_trials_there_are(
 
 
 HEAVY = {"distributed", "matplotlib", "mlflow", "optuna", "pandas", "scipy", "sklearn", "torch", "torchvision"}
-HEAVY |= {"torch._dynamo", "thop"}
+HEAVY |= {"sympy", "thop", "torch._dynamo"}
 # What a stage does → the heavy modules that it takes. Each costs from a tenth of a second to three.
 TAKEN: dict[str, tuple[str, set[str]]] = {
     "download": ("from stages import download; download.main()", set()),
@@ -165,7 +165,31 @@ TAKEN: dict[str, tuple[str, set[str]]] = {
     ),
     "importances": (
         "from reprotune.results import importances; importances.importances([], 'accuracy')",
-        {"optuna", "scipy", "thop", "torch"},
+        {"optuna", "scipy"},
+    ),
+    "retry, without a study": (
+        """
+        from stages import retry
+        try:
+            retry.main()
+        except Exception as error:
+            assert "data/mnist_5k" in str(error)
+        """,
+        {"optuna"},
+    ),
+    # One process, so that the workers' server imports torch once. The coordinator never does.
+    "the studies, evaluate, verify, report": (
+        """
+        from contextlib import suppress
+        from benchmarks import start
+        from stages import download, evaluate, multi_objective, report, single_objective, verify
+        start.edit(Path(), start.tiny)
+        for stage in (download, single_objective, multi_objective, evaluate, verify, report):
+            with suppress(SystemExit):
+                stage.main()
+            assert "torch" not in sys.modules, stage
+        """,
+        {"matplotlib", "mlflow", "optuna", "pandas", "scipy"},
     ),
 }
 

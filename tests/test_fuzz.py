@@ -97,6 +97,7 @@ def test_any_params_file(
     try:
         chosen = params.load(folder / "params.yaml")
         specs.check_params(chosen)
+        specs.check_models(chosen, dataset.inputs)
         studies = [specs.from_params(chosen, name, dataset) for name in ("single_objective", "multi_objective")]
     except UserError as refused:
         refusal = str(refused)

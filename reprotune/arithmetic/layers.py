@@ -36,6 +36,22 @@ class Conv2d(nn.Conv2d):
         return super().forward(x)
 
 
+class Normalise(nn.Module):
+    """Pixels of 0 … 1 → mean 0, standard deviation 1 a channel over train; its constants go with the weights."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1))
+        # A channel that is the same everywhere stays finite.
+        self.register_buffer("std", torch.tensor(std).clamp(min=1 / 255).view(-1, 1, 1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return (images - self.mean).div_(self.std)
+
+
 def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Give x (N, in) · weightᵀ (in, out) + bias (out), on a CPU."""
     return _Product.apply(x, weight, bias)  # type: ignore[no-any-return]

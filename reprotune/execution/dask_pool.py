@@ -31,7 +31,8 @@ class DaskPool(Pool):
     def __init__(self, client: Any) -> None:
         super().__init__()
         self._client = client
-        if not client.cluster:  # workers on other machines have only the time of day in common
+        self.here = bool(client.cluster)
+        if not self.here:  # workers on other machines have only the time of day in common
             self.clock = time.time
         self._required: Requirements | None = None
         self._sent: list[Any] = []
@@ -42,7 +43,7 @@ class DaskPool(Pool):
 
         from reprotune.execution.dask_worker import Requirements, environment
 
-        if self._client.cluster:  # its workers are processes of this machine, begun with this code
+        if self.here:
             return
         source = f"{self._client.id}/{data.digest}"
         self._required = Requirements(tuple(environment(device).items()), device, data, source)

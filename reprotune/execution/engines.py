@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
-from joblib import cpu_count
-
 from reprotune.arithmetic import dispatch
 from reprotune.errors import ParamsError, UserError, one_line
 from reprotune.execution import dask_pool, local_pool
@@ -19,6 +17,8 @@ ENGINES: dict[str, Callable[[Execution, int], AbstractContextManager[Pool]]] = {
 
 def workers(execution: Execution) -> int:
     """`auto` is the number of cores that this process may use (affinity and cgroup limits counted)."""
+    from joblib import cpu_count  # which workers, that import this module too, do not need
+
     return cpu_count() if execution.workers == "auto" else execution.workers
 
 

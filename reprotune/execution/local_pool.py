@@ -17,6 +17,7 @@ from reprotune.errors import UserError
 from reprotune.execution.pool import ATTEMPTS, Pool, TaskFuture, given_up, may_pass
 from reprotune.params import Execution
 
+_PRELOADED = ["reprotune.search.trial", "reprotune.training.fit", "thop"]  # all that a trial needs
 _LONGEST = 103 - len("/pymp-abcdefgh/listener-abcdefgh")  # bytes of a folder for sockets: macOS has 103 for a path
 _SHORT = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108  (multiprocessing makes a folder of its own there)
 
@@ -99,7 +100,7 @@ def started(execution: Execution, workers: int) -> Iterator[Pool]:
     context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
     if "forkserver" in methods:
         _place_sockets()
-        context.set_forkserver_preload(["reprotune.search.trial"])
+        context.set_forkserver_preload(_PRELOADED)
         with _ctrl_c_left_to_the_coordinator():
             multiprocessing.forkserver.ensure_running()  # imports while the coordinator does; the first task waits
     with _pool(lambda: ProcessPoolExecutor(workers, context, _begin)) as pool:

@@ -60,6 +60,7 @@ class Pool(Executor):
     """Workers that are replaced when they die, so that a death costs no task but the one that it is the fault of."""
 
     clock: Callable[[], float] = staticmethod(time.monotonic)  # seconds, the same for all of its workers
+    here = True  # whether its workers are processes of this machine, begun with this code
 
     def __init__(self) -> None:
         self.pending: list[TaskFuture] = []  # those that were not awaited yet

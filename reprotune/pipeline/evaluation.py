@@ -6,9 +6,6 @@ from concurrent.futures import BrokenExecutor, Executor, Future
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
-import torch
-
 from reprotune.arithmetic import kernels
 from reprotune.artifacts import atomic_write, digest, file_digest, read_yaml, write_csv, write_json
 from reprotune.data.images import Split
@@ -20,10 +17,10 @@ from reprotune.results import classification
 from reprotune.results.scores import of_seeds
 from reprotune.results.winners import WINNERS
 from reprotune.search.space import default_config
-from reprotune.search.spec import cost_of, made_by, resolve_device, seeds
+from reprotune.search.spec import made_by, resolve_device, seeds
 from reprotune.training import saved_model
-from reprotune.training.fit import fit, new_model, score
-from reprotune.training.models import Config, build
+from reprotune.training.cost import cost_of
+from reprotune.training.models import Config
 from reprotune.training.predictions import Prediction, predict
 
 Scores = Mapping[str, list[float]]
@@ -56,7 +53,7 @@ def trained(
     trainings: dict[Path, tuple[str, Config, int]] = {}
     work: dict[Path, int] = {}
     for name, config in configs.items():
-        flops = cost_of(config, dataset).flops
+        flops = cost_of(config, dataset.inputs).flops
         for repeat in range(params.evaluate.seeds):
             seed = seeds(params.seed, "evaluate", repeat)[1]
             # Its name is the digest of all that decides the model.
@@ -93,6 +90,10 @@ def _keep(path: Path, training: str, future: Future[bytes]) -> None:
 
 def _trained(config: Config, seed: int, folder: Path, digest: str, device: str) -> bytes:
     """One training's model; the test split is read once, after its last epoch."""
+    import torch
+
+    from reprotune.training.fit import fit, new_model, score
+
     dataset = open_dataset(folder, digest)
     train, valid = dataset.load("train", device), dataset.load("valid", device)
     both = Split(torch.cat([train.images, valid.images]), torch.cat([train.labels, valid.labels]))
@@ -109,16 +110,24 @@ def summarize(configs: Mapping[str, Config], scores: Scores, dataset: StoredData
     """Name → test accuracy (results.scores), flops and parameters."""
     summary = {}
     for name, config in configs.items():
-        cost = cost_of(config, dataset)
+        cost = cost_of(config, dataset.inputs)
         accuracy = of_seeds(scores[name])
         summary[name] = {"test_accuracy": accuracy, "flops": cost.flops, "parameters": cost.parameters}
     return summary
 
 
-def predictions(path: Path, config: Config, dataset: StoredDataset, device: str) -> list[Prediction]:
+def predictions(
+    path: Path, config: Config, dataset: StoredDataset, device: str, executor: Executor
+) -> list[Prediction]:
     """What the model, whose weights are in `path`, says of the test split."""
-    model = build(config, dataset.inputs)
-    model.load_state_dict(safetensors.torch.load_file(path))
+    work = (path.read_bytes(), config, dataset.folder, dataset.digest, device)
+    found: list[Prediction] = executor.submit(_predicted, *work).result()
+    return found
+
+
+def _predicted(content: bytes, config: Config, folder: Path, digest: str, device: str) -> list[Prediction]:
+    dataset = open_dataset(folder, digest)
+    model = saved_model.load(content, config, dataset.inputs)
     return predict(model.to(device), dataset.load("test", device))
 
 

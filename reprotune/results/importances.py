@@ -1,40 +1,32 @@
 """How much each hyperparameter decides an objective, by PED-ANOVA (Watanabe et al. 2023, arXiv 2304.10255)."""
 
 import math
+import re
 import sys
 import warnings
 from collections.abc import Collection, Sequence
-from contextlib import suppress
-from typing import Any
 
 import optuna
 from optuna.trial import create_trial
 
 from reprotune.params import Declared
-from reprotune.search.space import Space, largest, values
-from reprotune.search.spec import DIRECTIONS, Objective, StudySpec, cost_of
+from reprotune.search.space import Space, names, values
+from reprotune.search.spec import DIRECTIONS, Objective, StudySpec
 from reprotune.search.study import Trial
+from reprotune.training.models import MODELS
 
 
 def of_study(spec: StudySpec, trials: Sequence[Trial], objective: Objective) -> dict[str, float]:
     """The importances; for a cost, of those hyperparameters alone that it can depend on."""
-    return importances(trials, objective, None if objective == "accuracy" else deciding(spec, objective))
+    return importances(trials, objective, None if objective == "accuracy" else deciding(spec.space))
 
 
-def deciding(spec: StudySpec, cost: Objective) -> set[str]:
-    """Those whose change alone, in one of the space's largest models, changes the cost: measured, not guessed."""
-    found, every = set[str](), dict[str, Any]()
-    for config in largest(spec.space):
-        every |= config  # the last has the most layers
-    for model in values(spec.space["model"]):
-        base = {**every, "model": model}
-        cost_of_base = getattr(cost_of(base, spec.dataset), cost)
-        for name in sorted(every.keys() - found):
-            for value in set(values(declared(spec.space, name))) - {base[name]}:
-                with suppress(ValueError):  # it cannot be built
-                    if getattr(cost_of({**base, name: value}, spec.dataset), cost) != cost_of_base:
-                        found.add(name)
-    return found
+def deciding(space: Space) -> set[str]:
+    """Those that are searched and that the cost of a model depends on, as MODELS has it."""
+    models = (MODELS[name] for name in values(space["model"]))
+    costly = {"model"}.union(*(model.cost for model in models))
+    searched = (name for name in names(space) if len(set(values(declared(space, name)))) > 1)
+    return {name for name in searched if re.sub(r"_\d+$", "", name) in costly}
 
 
 def declared(space: Space, name: str) -> Declared:

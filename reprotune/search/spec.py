@@ -1,18 +1,20 @@
 """What a study is: all that its trials depend on, and the digest of that."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal, cast
 
 import numpy as np
-import torch
 
 from reprotune.arithmetic import kernels
 from reprotune.artifacts import digest, file_digest
+from reprotune.data.images import Inputs
 from reprotune.data.stored import StoredDataset
 from reprotune.errors import PARAMS, ParamsError, UserError
+from reprotune.execution.pool import Pool
 from reprotune.params import Device, Finalists, MultiObjective, Params, Rung, StudyParams
 from reprotune.search import pruners
 from reprotune.search.journal import Direction
@@ -31,7 +33,8 @@ from reprotune.search.space import (
     smallest,
 )
 from reprotune.search.trial import Result
-from reprotune.training.cost import Caps, Cost, measure
+from reprotune.training import cost
+from reprotune.training.cost import Caps, Cost, cost_of
 from reprotune.training.models import Config, meta_model
 
 Objective = Literal["accuracy", "flops", "parameters"]
@@ -111,14 +114,14 @@ class StudySpec:
         """How a trial above a cap ends, of which nothing is trained; None if it is not above one."""
         if not self.caps.given:
             return None
-        cost = cost_of(config, self.dataset)
-        reason = self.caps.broken(cost)
-        return Result("PRUNED", (), cost, reason) if reason else None
+        found = cost_of(config, self.dataset.inputs)
+        reason = self.caps.broken(found)
+        return Result("PRUNED", (), found, reason) if reason else None
 
     @cached_property
     def reference_point(self) -> Point:
         """The hypervolume's, of a multi-objective study: the most that a model of the space may cost, and the floor."""
-        costs = (getattr(cost_of(config, self.dataset), self.objectives[0]) for config in largest(self.space))
+        costs = (getattr(cost_of(config, self.dataset.inputs), self.objectives[0]) for config in largest(self.space))
         most = min(filter(None, (max(costs), self.caps.of(self.objectives[0]))))
         return (float(most), self.floor)
 
@@ -160,32 +163,57 @@ class StudySpec:
         return Path("studies") / f"{self.name}-{self.identity[:12]}.log"
 
 
-def cost_of(config: Config, dataset: StoredDataset) -> Cost:
-    """Without memory for its weights. Raises ValueError where the config cannot be built."""
-    return measure(meta_model(config, dataset.inputs), dataset.shape)
-
-
 def made_by(device: str) -> str:
     """The digest of the code and the arithmetic that decide the bits of a training."""
     code = [file_digest(Path(__file__).parents[1] / name) for name in _DECISIVE]
     return digest([code, kernels.environment(device)])
 
 
+def prepare(params: Params, dataset: StoredDataset, pool: Pool, configs: Iterable[Config] = ()) -> None:
+    """Check the studies' models, and learn what else takes torch: the kernels' digest, what these configs cost and
+    what the second study's largest do. A worker does it, which has imported torch: so this process need not.
+
+    Raises UserError as `check_models`.
+    """
+    work = partial(_prepared, params, dataset.inputs, list(configs))
+    try:
+        digest, costs = pool.submit(work).result() if pool.here else work()
+    except BrokenExecutor:
+        digest, costs = work()
+    kernels.know(digest)
+    cost.know(costs)
+
+
+def _prepared(params: Params, inputs: Inputs, configs: Sequence[Config]) -> tuple[str, Mapping[Any, Cost]]:
+    check_models(params, inputs)
+    second = complete(params, params.multi_objective.search_space, "multi_objective")
+    return kernels.digest(), cost.known([*configs, *largest(second)], inputs)
+
+
+def check_models(params: Params, inputs: Inputs) -> None:
+    """Raises UserError if the default or a model of a search space cannot be built for images of this shape."""
+    for name in ("single_objective", "multi_objective"):
+        space = complete(params, getattr(params, name).search_space, name)
+        for config in (default_config(params), *largest(space)):
+            try:
+                meta_model(config, inputs)
+            except ValueError as error:
+                key = f"{PARAMS}: {name}.search_space, with the sections model and training"
+                raise UserError(f"{key}: {error}") from None
+
+
 def from_params(params: Params, name: str, dataset: StoredDataset) -> StudySpec:
     """The study that the section `name` of params.yaml describes; a floor of `default` is set once it is known.
 
-    Raises UserError for what cannot be built, and for caps that nothing can keep.
+    Raises UserError for caps that nothing can keep. `prepare` has seen to it that its models can be built.
     """
     section: StudyParams = getattr(params, name)
     space = complete(params, section.search_space, name)
     pruner, settings = chosen_pruner(section, name)
-    for config in (default_config(params), *largest(space)):
-        try:
-            meta_model(config, dataset.inputs)
-        except ValueError as error:
-            raise UserError(f"{PARAMS}: {name}.search_space, with the sections model and training: {error}") from None
     first, caps = own_configs(params, name), Caps(section.max_flops, section.max_parameters)
-    _check_caps(caps, name, space, first, dataset)
+    if caps.given:
+        check_models(params, dataset.inputs)
+        _check_caps(caps, name, space, first, dataset)
     floor = section.min_accuracy if isinstance(section, MultiObjective) else None
     return StudySpec(
         name=name,
@@ -213,16 +241,14 @@ def from_params(params: Params, name: str, dataset: StoredDataset) -> StudySpec:
 
 
 def _check_caps(caps: Caps, name: str, space: Space, first: Sequence[Config], dataset: StoredDataset) -> None:
-    if not caps.given:
-        return
     for cap, most in caps.given.items():
         cost = cap.removeprefix("max_")
-        least = min(getattr(cost_of(config, dataset), cost) for config in smallest(space))
+        least = min(getattr(cost_of(config, dataset.inputs), cost) for config in smallest(space))
         if most < least:
             wrong = f"must be {least} or more: the smallest model of {name}.search_space has so many {cost}"
             raise ParamsError(f"{name}.{cap}", most, wrong)
     for number, config in enumerate(first):
-        if broken := caps.broken(cost_of(config, dataset)):
+        if broken := caps.broken(cost_of(config, dataset.inputs)):
             raise ParamsError(f"{name}.first.{number}", dict(config), broken)
 
 
@@ -230,7 +256,9 @@ def resolve_device(chosen: Device) -> str:
     """`auto` is cuda where there is a GPU, else cpu. Raises ParamsError for cuda where there is none."""
     if chosen == "cpu":
         return chosen
-    if torch.cuda.is_available():
+    from torch import cuda
+
+    if cuda.is_available():
         return "cuda"
     if chosen == "cuda":
         raise ParamsError("training.device", chosen, "no CUDA GPU is found here; must be cpu or auto")

@@ -12,7 +12,6 @@ from reprotune.errors import UserError, is_shortage, one_line
 from reprotune.search.history import HistorySnapshot
 from reprotune.search.pruners import PRUNERS, TrialPruner
 from reprotune.training.cost import Cost, measure
-from reprotune.training.fit import Training, new_model
 from reprotune.training.learning_curve import Epoch
 from reprotune.training.models import Config
 
@@ -76,6 +75,8 @@ def run_trial(task: Task) -> Result:
 
     An error makes a FAIL with its reason. Raises only what is not the config's doing: UserError, and a shortage.
     """
+    from reprotune.training.fit import Training, new_model  # torch, which a coordinator does not need
+
     started = time.perf_counter()
     curve: list[Epoch] = []
     cost = None

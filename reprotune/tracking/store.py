@@ -47,6 +47,12 @@ def settle() -> None:
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
+def load() -> None:
+    """Import MLflow, for over a second: to be called where something else is waited for."""
+    settle()
+    import mlflow  # noqa: F401
+
+
 @contextmanager
 def usable(*also: type[Exception]) -> Iterator[None]:
     """A store that fails is told in one line: before a trial was told, or where all that is done is to write to it."""

@@ -5,23 +5,26 @@ at once. What is drawn comes from torch's seeded generator. One whose hyperparam
 """
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
-import torch
 from annotated_types import Ge
-from torch import Tensor
-from torch.nn import functional as F
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Augmentation(NamedTuple):
     """A function of (images, the value of its hyperparameter), and the type of a legal value."""
 
-    apply: Callable[[Tensor, Any], Tensor]
+    apply: "Callable[[Tensor, Any], Tensor]"
     legal: Any
 
 
-def shift(images: Tensor, most: int) -> Tensor:
+def shift(images: "Tensor", most: int) -> "Tensor":
     """Move each image by up to `most` pixels along both axes; what comes into the picture is black."""
+    import torch
+    from torch.nn import functional as F
+
     n, channels, height, width = images.shape
     padded = F.pad(images, (most, most, most, most))
     image, channel, row, _ = padded.stride()
@@ -33,19 +36,23 @@ def shift(images: Tensor, most: int) -> Tensor:
     return windows.index_select(0, begins)
 
 
-def flip(images: Tensor, _: bool) -> Tensor:
+def flip(images: "Tensor", _: bool) -> "Tensor":
     """Mirror each image left to right with probability 1/2."""
+    import torch
+
     n = len(images)
     mirrored = torch.randint(2, (n,), device=images.device)
     both = torch.cat([images, images.flip(3)])
     return both.index_select(0, torch.arange(n, device=images.device) + n * mirrored)
 
 
-def cutout(images: Tensor, size: int) -> Tensor:
+def cutout(images: "Tensor", size: int) -> "Tensor":
     """Blacken a square, `size` pixels a side, around a random pixel of each image (DeVries and Taylor, 2017)."""
+    import torch
+
     n, _, height, width = images.shape
 
-    def outside(length: int) -> Tensor:  # (N, length)
+    def outside(length: int) -> "Tensor":  # (N, length)
         first = torch.randint(length, (n, 1), device=images.device) - size // 2
         offset = torch.arange(length, device=images.device) - first
         return (offset < 0) | (offset >= size)
@@ -61,7 +68,7 @@ AUGMENTATIONS: dict[str, Augmentation] = {
 }
 
 
-def augmented(images: Tensor, config: Mapping[str, Any]) -> Tensor:
+def augmented(images: "Tensor", config: Mapping[str, Any]) -> "Tensor":
     for name, augmentation in AUGMENTATIONS.items():
         if config[name]:
             images = augmentation.apply(images, config[name])

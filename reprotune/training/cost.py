@@ -1,19 +1,16 @@
 """What a model costs: multiply-accumulates and floating-point operations for one example, and parameters."""
 
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from copy import deepcopy
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import thop
-import torch
-from thop.vision.basic_hooks import count_convNd, count_linear, zero_ops
-from torch import nn
+from reprotune.data.images import Inputs, Shape
+from reprotune.training.models import Config, meta_model
 
-from reprotune.arithmetic.dropout import Dropout, Dropout2d
-from reprotune.arithmetic.layers import Conv2d, Linear
-from reprotune.data.images import Shape
+if TYPE_CHECKING:
+    from torch import nn
 
-# thop has its rules by a layer's own class, not by what it inherits.
-_COUNTED_AS = {Linear: count_linear, Conv2d: count_convNd, Dropout: zero_ops, Dropout2d: zero_ops}
 # Parameters of a model that is given memory: on the meta device, torch imports its compiler, which takes a second.
 _SMALL = 2**24
 
@@ -48,15 +45,50 @@ class Caps(NamedTuple):
         return "; ".join(f"{name}: {reached} above {cap}" for name, reached, cap in above if reached > cap)
 
 
-def measure(model: nn.Module, shape: Shape) -> Cost:
+_Key = tuple[frozenset[tuple[str, object]], Inputs]
+_known: dict[_Key, Cost] = {}
+
+
+def cost_of(config: Config, inputs: Inputs) -> Cost:
+    """Without memory for its weights. Raises ValueError where the config cannot be built."""
+    key = frozenset(config.items()), inputs
+    if key not in _known:
+        _known[key] = measure(meta_model(config, inputs), inputs.shape)
+    return _known[key]
+
+
+def known(configs: Iterable[Config], inputs: Inputs) -> Mapping[_Key, Cost]:
+    """What they cost, as `know` takes it; without those that cannot be built, or take more memory than there is."""
+    for config in configs:
+        with suppress(ValueError, RuntimeError, MemoryError):
+            cost_of(config, inputs)
+    return _known
+
+
+def know(costs: Mapping[_Key, Cost]) -> None:
+    """Take them from another process, which has imported torch."""
+    _known.update(costs)
+
+
+def measure(model: "nn.Module", shape: Shape) -> Cost:
     """The cost of one example of this shape. The model may be on the meta device."""
+    import thop
+    import torch
+    from thop.vision.basic_hooks import count_convNd, count_linear, zero_ops
+
+    from reprotune.arithmetic.dropout import Dropout, Dropout2d
+    from reprotune.arithmetic.layers import Conv2d, Linear
+
+    # thop has its rules by a layer's own class, not by what it inherits.
+    counted_as = {Linear: count_linear, Conv2d: count_convNd, Dropout: zero_ops, Dropout2d: zero_ops}
     profiled = deepcopy(model).eval()  # thop leaves buffers in what it profiles
     parameters = sum(p.numel() for p in model.parameters())
     device = next(model.parameters()).device
     if device.type == "meta" and parameters <= _SMALL:
-        profiled, device = profiled.to_empty(device="cpu"), torch.device("cpu")
-        for tensor in profiled.state_dict().values():
-            tensor.zero_()
+        # Not by `to_empty`, which imports a second's worth of symbolic algebra.
+        zeros = {name: torch.zeros(held.shape, dtype=held.dtype) for name, held in profiled.state_dict().items()}
+        profiled.load_state_dict(zeros, assign=True)
+        device = torch.device("cpu")
     example = torch.zeros(1, *shape, device=device)
-    macs, _ = thop.profile(profiled, inputs=(example,), custom_ops=_COUNTED_AS, verbose=False)
+    macs, _ = thop.profile(profiled, inputs=(example,), custom_ops=counted_as, verbose=False)
     return Cost(2 * int(macs), int(macs), parameters)

@@ -6,15 +6,14 @@ A config is one trial's hyperparameters by name. What a model has once a layer i
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import torch
 from annotated_types import Ge, Le, Lt
-from torch import Tensor, nn
 
-from reprotune.arithmetic.dropout import Dropout, Dropout2d
-from reprotune.arithmetic.layers import Conv2d, Linear
 from reprotune.data.images import Inputs
+
+if TYPE_CHECKING:
+    from torch import nn
 
 Config = Mapping[str, Any]
 
@@ -28,30 +27,20 @@ Share = Annotated[float, Ge(0), Lt(1)]
 class Model:
     """A model, and the hyperparameters that it alone has: name → the type of a legal value."""
 
-    build: Callable[[Config, Inputs], nn.Module]
+    build: "Callable[[Config, Inputs], nn.Module]"
     layers: str  # the hyperparameter that counts its layers
     per_layer: Mapping[str, Any]
     per_model: Mapping[str, Any]
+    cost: frozenset[str]  # those of them that its cost depends on
 
 
-class Normalise(nn.Module):
-    """Pixels of 0 … 1 → mean 0, standard deviation 1 a channel over train; its constants go with the weights."""
-
-    mean: Tensor
-    std: Tensor
-
-    def __init__(self, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1))
-        # A channel that is the same everywhere stays finite.
-        self.register_buffer("std", torch.tensor(std).clamp(min=1 / 255).view(-1, 1, 1))
-
-    def forward(self, images: Tensor) -> Tensor:
-        return (images - self.mean).div_(self.std)
-
-
-def mlp(config: Config, inputs: Inputs) -> nn.Module:
+def mlp(config: Config, inputs: Inputs) -> "nn.Module":
     """Linear, ReLU and dropout a hidden layer. (N, C, H, W) → logits (N, classes)."""
+    from torch import nn
+
+    from reprotune.arithmetic.dropout import Dropout
+    from reprotune.arithmetic.layers import Linear
+
     parts: list[nn.Module] = [nn.Flatten()]
     channels, height, width = inputs.shape
     features = channels * height * width
@@ -61,11 +50,17 @@ def mlp(config: Config, inputs: Inputs) -> nn.Module:
     return nn.Sequential(*parts, Linear(features, inputs.classes))
 
 
-def cnn(config: Config, inputs: Inputs) -> nn.Module:
+def cnn(config: Config, inputs: Inputs) -> "nn.Module":
     """Convolution, 2×2 max pooling, BatchNorm, ReLU, dropout of channels a block. (N, C, H, W) → logits (N, classes).
 
     Pooling comes first, so that the others have a quarter of the values: 1.5 times as fast on a CPU.
     """
+    import torch
+    from torch import nn
+
+    from reprotune.arithmetic.dropout import Dropout2d
+    from reprotune.arithmetic.layers import Conv2d, Linear
+
     parts: list[nn.Module] = []
     channels, height, width = inputs.shape
     kernel = config["kernel"]
@@ -91,24 +86,37 @@ def _layers(config: Config, count: str, *names: str) -> Iterator[tuple[Any, ...]
 
 
 MODELS: dict[str, Model] = {
-    "mlp": Model(mlp, layers="layers", per_layer={"width": Count, "dropout": Share}, per_model={}),
+    "mlp": Model(
+        mlp,
+        layers="layers",
+        per_layer={"width": Count, "dropout": Share},
+        per_model={},
+        cost=frozenset({"layers", "width"}),
+    ),
     "cnn": Model(
         cnn,
         layers="blocks",
         per_layer={"channels": Count, "dropout": Share},
         per_model={"kernel": Odd, "pooling": Literal["flatten", "average"]},  # pooling: of the last block's output
+        cost=frozenset({"blocks", "channels", "kernel", "pooling"}),
     ),
 }
 
 
-def build(config: Config, inputs: Inputs) -> nn.Module:
+def build(config: Config, inputs: Inputs) -> "nn.Module":
     """Raises ValueError where the config cannot be built for images of this shape."""
+    from torch import nn
+
+    from reprotune.arithmetic.layers import Normalise
+
     model = MODELS[config["model"]].build(config, inputs)
     return nn.Sequential(Normalise(inputs.mean, inputs.std), model) if config["normalise"] else model
 
 
-def meta_model(config: Config, inputs: Inputs) -> nn.Module:
+def meta_model(config: Config, inputs: Inputs) -> "nn.Module":
     """The model on torch's meta device: its shapes without its memory. Raises ValueError as `build` does."""
+    import torch
+
     try:
         with torch.device("meta"):
             return build(config, inputs)

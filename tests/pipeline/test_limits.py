@@ -104,7 +104,7 @@ def test_nothing_feasible_is_said_wherever_the_winners_are(
     models = evaluation.trained(configs, dataset, params, InlineExecutor(), anew=False)
     scores = evaluation.test_scores(models)
     evaluation.write(scores, evaluation.summarize(configs, scores, dataset))
-    found = evaluation.predictions(models["best"][0], configs["best"], dataset, "cpu")
+    found = evaluation.predictions(models["best"][0], configs["best"], dataset, "cpu", InlineExecutor())
     evaluation.write_predictions(found, dataset.classes)
     report.draw(read.read_studies(params, dataset), dataset)
     report.write(params, dataset)

@@ -67,7 +67,7 @@ def conduct(dataset: StoredDataset) -> None:
     models = evaluation.trained(configs, dataset, PARAMS, InlineExecutor(), anew=False)
     scores = evaluation.test_scores(models)
     evaluation.write(scores, evaluation.summarize(configs, scores, dataset))
-    found = evaluation.predictions(models["best"][0], configs["best"], dataset, "cpu")
+    found = evaluation.predictions(models["best"][0], configs["best"], dataset, "cpu", InlineExecutor())
     evaluation.write_predictions(found, dataset.classes)
     assert read_json(evaluation.FOLDER / "model_metrics.json")["accuracy"] == scores["best"][0]
     report.draw(read.read_studies(PARAMS, dataset), dataset)

@@ -472,13 +472,13 @@ def test_a_net_that_the_images_are_too_small_for_is_refused(
 ) -> None:
     line = f"params.yaml: single_objective.search_space, .*: blocks = {blocks}: too many for images of 8 × 8 pixels"
     with pytest.raises(UserError, match=line):
-        specs.from_params(make_params(**changes), "single_objective", dataset)
+        specs.check_models(make_params(**changes), dataset.inputs)
 
 
 def test_a_net_too_large_for_any_tensor_is_refused(dataset: StoredDataset) -> None:
     space = {"width": {"type": "int", "low": 4, "high": 2**62}}
     with pytest.raises(UserError, match=r"^params.yaml: single_objective.search_space, .*: too large to be built: .*$"):
-        specs.from_params(make_params(single_objective__search_space=space), "single_objective", dataset)
+        specs.check_models(make_params(single_objective__search_space=space), dataset.inputs)
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from reprotune.arithmetic import optimizers
+from reprotune.arithmetic.layers import Normalise
 from reprotune.data.images import Split
 from reprotune.data.stored import StoredDataset
 from reprotune.training.fit import Diverged, Training, fit, learning_curve, new_model, pixels, score
-from reprotune.training.models import Normalise
 from reprotune.training.optimizers import OPTIMIZERS, SCHEDULES, new_optimizer
 
 NEUTRAL: Mapping[str, Any] = make_params().training.hyperparameters

@@ -9,9 +9,10 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from reprotune.arithmetic.layers import Normalise
 from reprotune.data.images import Inputs, Shape
 from reprotune.training.cost import measure
-from reprotune.training.models import MODELS, Normalise, build, meta_model
+from reprotune.training.models import MODELS, build, meta_model
 
 MLP = {"model": "mlp", "layers": 2, "width_1": 20, "dropout_1": 0.1, "width_2": 30, "dropout_2": 0.2}
 MLP |= {"normalise": False}
