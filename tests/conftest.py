@@ -20,8 +20,6 @@ import pytest
 from hypothesis import HealthCheck, settings
 from pydantic import TypeAdapter
 from ruamel.yaml import YAML
-from sqlalchemy import event
-from sqlalchemy.engine import Engine
 
 from reprotune import artifacts
 from reprotune.arithmetic import kernels
@@ -52,7 +50,7 @@ def committed(path: str) -> str:
     return shown.stdout if shown.returncode == 0 else (ROOT / path).read_text(encoding="utf-8")
 
 
-LONGEST = ["end_to_end", "study", "dask", "every_key", "processors", "engines", "fuzz", "faults", "tls"]  # test_….py
+LONGEST = ["end_to_end", "study", "processors", "dask", "every_key", "engines", "fuzz", "faults", "tls"]  # test_….py
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -109,6 +107,8 @@ def _quick() -> Iterator[None]:
 @pytest.fixture(scope="session", autouse=True)
 def _unsynced() -> Iterator[None]:
     """The disk is not waited for after each line of a journal and each transaction: no test cuts the power."""
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
 
     def unsynced(connection: Any, _: object) -> None:
         connection.execute("PRAGMA synchronous=OFF")
