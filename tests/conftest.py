@@ -104,14 +104,16 @@ def _quick() -> Iterator[None]:
         yield
 
 
+def unsynced(connection: Any, _: object) -> None:
+    """What every connection to a database begins with."""
+    connection.execute("PRAGMA synchronous=OFF")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _unsynced() -> Iterator[None]:
     """The disk is not waited for after each line of a journal and each transaction: no test cuts the power."""
     from sqlalchemy import event
     from sqlalchemy.engine import Engine
-
-    def unsynced(connection: Any, _: object) -> None:
-        connection.execute("PRAGMA synchronous=OFF")
 
     event.listen(Engine, "connect", unsynced)
     with pytest.MonkeyPatch.context() as patch:
