@@ -2,14 +2,18 @@
 
 import reprotune  # noqa: F401  # first: it pins what NumPy reads as it loads  # isort: skip
 
+import os
+import pickle
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future
+from copy import deepcopy
 from functools import cache
 from importlib.metadata import version
+from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -17,6 +21,7 @@ from hypothesis import HealthCheck, settings
 from pydantic import TypeAdapter
 from ruamel.yaml import YAML
 
+from reprotune import artifacts
 from reprotune.arithmetic import kernels
 from reprotune.data import datasets
 from reprotune.data.datasets import Dataset
@@ -25,9 +30,11 @@ from reprotune.data.stored import StoredDataset
 from reprotune.execution import engines
 from reprotune.params import Data, Execution, Images, Params
 from reprotune.search import journal, study
+from reprotune.search import spec as specs
 from reprotune.search.samplers import FINITE_ONLY
 from reprotune.search.spec import StudySpec
 from reprotune.training import hyperparameters
+from reprotune.training.models import meta_model
 
 ROOT = Path(__file__).parents[1]
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -42,7 +49,7 @@ def committed(path: str) -> str:
     return shown.stdout if shown.returncode == 0 else (ROOT / path).read_text(encoding="utf-8")
 
 
-LONGEST = ["end_to_end", "study", "dask", "every_key", "processors", "engines", "fuzz", "faults", "tls"]  # test_….py
+LONGEST = ["end_to_end", "study", "processors", "dask", "every_key", "engines", "fuzz", "faults", "tls"]  # test_….py
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -51,13 +58,66 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: place.get(item.path.stem, len(LONGEST)))
 
 
+def by_text(function: Callable[..., Any]) -> Callable[..., Any]:
+    """It is called once for all arguments that print the same; what it raises is raised each time."""
+    known: dict[str, Any] = {}
+
+    def remembering(*args: Any) -> Any:
+        key = repr(args)
+        if key not in known:
+            known[key] = function(*args)
+        return known[key]
+
+    return remembering
+
+
+class Remembering(YAML):
+    """Parses a text once, and writes a value once, equal ones that are not the same object apart."""
+
+    _parsed: ClassVar[dict[str, Any]] = {}
+    _written: ClassVar[dict[bytes, str]] = {}
+
+    def load(self, stream: Any) -> Any:
+        text = stream.read()
+        if text not in self._parsed:
+            self._parsed[text] = super().load(text)
+        return deepcopy(self._parsed[text])
+
+    def dump(self, data: Any, stream: Any = None, *, transform: Any = None) -> None:
+        key = pickle.dumps(data)
+        if key not in self._written:
+            super().dump(data, text := StringIO(), transform=transform)
+            self._written[key] = text.getvalue()
+        stream.write(self._written[key])
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _quick() -> Iterator[None]:
     """What thousands of studies would each do again is done once."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(hyperparameters, "TypeAdapter", cache(TypeAdapter))
         patch.setattr(kernels, "version", cache(version))
+        patch.setattr(specs, "meta_model", by_text(meta_model))
+        patch.setattr(artifacts, "YAML", Remembering)
         yield
+
+
+def unsynced(connection: Any, _: object) -> None:
+    """What every connection to a database begins with."""
+    connection.execute("PRAGMA synchronous=OFF")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _unsynced() -> Iterator[None]:
+    """The disk is not waited for after each line of a journal and each transaction: no test cuts the power."""
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+
+    event.listen(Engine, "connect", unsynced)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        yield
+    event.remove(Engine, "connect", unsynced)
 
 
 def blobs(_: Data | None = None) -> tuple[Arrays, None]:

@@ -19,7 +19,11 @@ from reprotune.results.winners import WINNERS
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
+    """One worker, since each one more takes seconds to start; how many there are is a test's below."""
     clone = Clone(tmp_path_factory.mktemp("a clone"))
+    clone.change("execution", workers=1)
+    for name in ("single_objective", "multi_objective"):
+        clone.change(name, finalists={"count": 2, "repeats": 1})
     clone.run("dvc", "repro")
     clone.commit("The first run")
     yield clone
@@ -114,41 +118,42 @@ cli.run(main)
 """
 
 
-def test_the_same_bytes_from_nothing_with_another_number_of_workers(clone: Clone) -> None:
-    expected = clone.results()
-    shutil.rmtree(clone.path / "studies")
-    for path in expected:
-        (clone.path / path).unlink()
-    clone.change("execution", workers=3)
-    clone.run(sys.executable, "-c", STAGES_IN_ONE_PROCESS)
-    assert clone.results() == expected
-    assert clone.status().split() == ["M", "params.yaml"]
-    clone.run("git", "checkout", "params.yaml")
+def elsewhere(clone: Clone, folder: Path) -> Clone:
+    """A copy in which nothing has been run."""
+    other = copy(clone)
+    other.path = folder
+    shutil.copytree(clone.path, folder, ignore=shutil.ignore_patterns("studies", "mlflow.db*"))
+    for path in other.results():
+        (folder / path).unlink()
+    return other
 
 
-ASCII_ONLY = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+NO_TEMPORARY = {"TMPDIR": "/no/such/folder"}
+ASCII_ONLY = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", **NO_TEMPORARY}
 
 
-@pytest.mark.parametrize(
-    ("name", "variables", "code"),
-    [("eine Kopie für später", {"LC_ALL": "C"}, 0), ("a copy", ASCII_ONLY, 0), ("für später", ASCII_ONLY, 2)],
-)
-def test_unusual_surroundings(clone: Clone, tmp_path: Path, name: str, variables: dict[str, str], code: int) -> None:
-    """A folder with a name that is no ASCII, a locale that is not UTF-8, and no folder for temporary files."""
-    elsewhere = copy(clone)
-    elsewhere.path = tmp_path / name
-    shutil.copytree(clone.path, elsewhere.path, ignore=shutil.ignore_patterns("studies", "mlflow.db*"))
-    shutil.rmtree(elsewhere.path / "results")
-    variables |= {"TMPDIR": "/no/such/folder"}
-    printed = elsewhere.run(sys.executable, "-m", "stages.single_objective", variables=variables, code=code)
+def test_the_same_bytes_from_nothing_with_another_number_of_workers(clone: Clone, tmp_path: Path) -> None:
+    """In a folder with a name that is no ASCII, with a locale that is not UTF-8, and none for temporary files."""
+    other = elsewhere(clone, tmp_path / "eine Kopie für später")
+    other.change("execution", workers=3)
+    other.run(sys.executable, "-c", STAGES_IN_ONE_PROCESS, variables={"LC_ALL": "C", **NO_TEMPORARY})
+    assert other.results() == clone.results()
+    assert other.status().split() == ["M", "params.yaml"]
+    assert sum(other.statuses("single_objective")[0].values()) == TRIALS
+
+
+@pytest.mark.parametrize(("name", "code"), [("a copy", 0), ("für später", 2)])
+def test_a_locale_that_is_ascii_alone(clone: Clone, tmp_path: Path, name: str, code: int) -> None:
+    other = elsewhere(clone, tmp_path / name)
+    printed = other.run(sys.executable, "-m", "stages.single_objective", variables=ASCII_ONLY, code=code)
     written = {path: digest for path, digest in clone.results().items() if path.startswith("results/single_objective")}
     expected = {path: digest for path, digest in written.items() if "/figures/" not in path}
-    assert elsewhere.results() == ({} if code else expected)
+    assert other.results() == ({} if code else expected)
     if code:  # MLflow cannot name its database in a locale that cannot name the folder
         assert printed.splitlines()[-1].startswith("error: MLflow's store at ")
         assert printed.count("\n") == 2  # what the stage is about to do, and the error
     else:
-        assert sum(elsewhere.statuses("single_objective")[0].values()) == TRIALS
+        assert sum(other.statuses("single_objective")[0].values()) == TRIALS
 
 
 def test_force_trains_a_finished_study_anew(clone: Clone) -> None:
@@ -187,7 +192,7 @@ def test_bad_input_is_one_line_and_nothing_is_trained(clone: Clone) -> None:
     (clone.path / "params.yaml").write_text(text.replace("sampler: tpe", "sampler: tpx"))
     printed = clone.run(sys.executable, "-m", "stages.single_objective", code=2)
     assert printed == (
-        f"{TRIALS} trials, tpx + median, 2 workers\n"  # what the stage is about to do, before its imports
+        f"{TRIALS} trials, tpx + median, 1 worker\n"  # what the stage is about to do, before its imports
         "error: params.yaml: single_objective.sampler = 'tpx': must be one of tpe, random, nsga2, gp, grid, cmaes\n"
     )
     assert clone.results() == expected

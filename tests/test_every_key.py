@@ -13,7 +13,7 @@ import pytest
 from conftest import ROOT, InlineExecutor, blobs, make_params
 
 from reprotune import params
-from reprotune.artifacts import file_digest, flat, read_yaml, write_yaml
+from reprotune.artifacts import file_digest, flat, read_yaml, write_json
 from reprotune.data import datasets
 from reprotune.data.datasets import Dataset
 from reprotune.execution import engines
@@ -146,7 +146,7 @@ def what_it_is_given(stage: str, content: dict[str, Any]) -> tuple[dict[str, Any
 
 def run(content: dict[str, Any]) -> None:
     """As `dvc repro` does: the stages whose params or deps are not those of their last run here."""
-    write_yaml(Path("params.yaml"), content)
+    write_json(Path("params.yaml"), content)  # which is YAML too
     for stage in STAGES:
         last = Path(f"{stage.__name__}.given")
         given = repr(what_it_is_given(stage.__name__.removeprefix("stages."), content))

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import mlflow
 import pytest
-from conftest import InlineExecutor, make_params
+from conftest import InlineExecutor, make_params, unsynced
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 from tracked import runs
 
 from reprotune.artifacts import file_digest
@@ -20,6 +22,14 @@ from reprotune.pipeline import run_study
 from reprotune.search import spec as specs
 from reprotune.search.spec import StudySpec
 from reprotune.tracking import store
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _synced() -> Iterator[None]:
+    """SQLite that does not wait for a disk takes minutes to see that one is full."""
+    event.remove(Engine, "connect", unsynced)
+    yield
+    event.listen(Engine, "connect", unsynced)
 
 
 def study(dataset: StoredDataset) -> StudySpec:

@@ -66,16 +66,21 @@ if __name__ == "__main__":
 def test_the_same_trials_by_workers_that_an_interruption_ends(
     name: str, dataset: StoredDataset, tmp_path: Path
 ) -> None:
+    """And that nothing beyond this machine can reach."""
     declared = specs.from_params(make_params(single_objective__n_trials=8), "single_objective", dataset)
     with pytest.raises(KeyboardInterrupt):
         with engines.started(make_execution(engine=name, workers=2)) as executor:
             trials = run(declared, tmp_path / name, executor)
+            family = [psutil.Process(), *psutil.Process().children(recursive=True)]
+            listening = [c for process in family for c in process.net_connections("inet") if c.status == "LISTEN"]
             worker = psutil.Process(executor.submit(os.getpid).result())
             executor.submit(time.sleep, 600)
             raise KeyboardInterrupt
     _, alive = psutil.wait_procs([worker], timeout=20)
     assert not alive
     assert facts(trials) == facts(run(declared, tmp_path / "inline"))
+    assert {connection.laddr.ip for connection in listening} <= {"127.0.0.1", "::1"}
+    assert bool(listening) == (name == "dask")
 
 
 def test_a_temporary_folder_may_have_a_long_path(tmp_path: Path) -> None:
@@ -106,12 +111,12 @@ def test_it_may_not_where_no_shorter_one_can_be_written(monkeypatch: pytest.Monk
         local_pool._place_sockets()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
-def test_what_a_terminal_sends_to_all_does_not_end_a_worker(number: int) -> None:
+def test_what_a_terminal_sends_to_all_does_not_end_a_worker() -> None:
     with engines.started(make_execution(workers=1)) as pool:
         worker = pool.submit(os.getpid).result()
-        os.kill(worker, number)
-        assert pool.submit(os.getpid).result() == worker
+        for number in (signal.SIGINT, signal.SIGHUP):
+            os.kill(worker, number)
+            assert pool.submit(os.getpid).result() == worker
 
 
 PASSING = (

@@ -1,4 +1,4 @@
-"""Caps and a floor, from a study to its page: what was not trained, a floor of `default`, and nothing feasible."""
+"""Caps and a floor, from a study to its results: what was not trained, and a floor of `default`."""
 
 from concurrent.futures import Future
 from dataclasses import replace
@@ -9,18 +9,15 @@ import pytest
 from conftest import Dying, InlineExecutor, make_params, run
 
 from reprotune import artifacts
-from reprotune.advice.checks import advise
 from reprotune.data.stored import StoredDataset
 from reprotune.errors import UserError
 from reprotune.figures import study as figures
-from reprotune.pipeline import evaluation, floor, progress, report, verify
-from reprotune.pipeline.run_study import run_study
+from reprotune.pipeline import floor, progress, verify
 from reprotune.results import read, write
 from reprotune.search import spec as specs
 from reprotune.search.spec import StudySpec
 from reprotune.search.study import Trial
 from reprotune.tracking import trial_run
-from stages import summary
 
 CAPPED = make_params(
     single_objective__max_flops=330, multi_objective__max_flops=330, multi_objective__min_accuracy="default"
@@ -91,33 +88,3 @@ def test_a_default_that_fails_is_no_floor_and_is_tried_again(
     with pytest.raises(UserError, match=r"min_accuracy = 'default': the default config failed \(TimeoutError: took"):
         floor.default_accuracy(CAPPED, dataset, Failing())
     assert floor.default_accuracy(CAPPED, dataset, InlineExecutor()) > 0
-
-
-def test_nothing_feasible_is_said_wherever_the_winners_are(
-    dataset: StoredDataset, repository: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("COLUMNS", "200")  # so that no cell of the summary is wrapped
-    params = make_params(evaluate__seeds=1, training__epochs=2, multi_objective__min_accuracy=0.999)
-    run_study(specs.from_params(params, "single_objective", dataset), InlineExecutor(), anew=False)
-    run_study(read.read_studies(params, dataset)[1], InlineExecutor(), anew=False)
-    configs = evaluation.winners(params)
-    models = evaluation.trained(configs, dataset, params, InlineExecutor(), anew=False)
-    scores = evaluation.test_scores(models)
-    evaluation.write(scores, evaluation.summarize(configs, scores, dataset))
-    found = evaluation.predictions(models["best"][0], configs["best"], dataset, "cpu", InlineExecutor())
-    evaluation.write_predictions(found, dataset.classes)
-    report.draw(read.read_studies(params, dataset), dataset)
-    report.write(params, dataset)
-    capsys.readouterr()
-    summary.main()
-    printed, page = " ".join(capsys.readouterr().out.split()), report.REPORT.read_text()
-    assert artifacts.read_json(Path("results/multi_objective/metrics.json"))["feasible"] == 0
-    assert "On test: trained again on train + valid" in printed
-    assert "No trial of multi_objective reached min_accuracy, 0.999: the most accurate stand in." in printed
-    assert "No trial of the second study reached <code>min_accuracy</code>, 0.999</strong>" in page
-    same = "most accurate, within 1 point, within 2 points, within 5 points, knee, cheapest"
-    assert f'<th scope="row">{same}</th>' in page
-    assert same in printed
-    assert "What a cheaper model loses" not in page
-    assert any("reached min_accuracy, 0.999" in found.seen for found in advise(params, dataset))
-    assert "<!-- floor -->" in Path("results/multi_objective/figures/pareto_front.svg").read_text()

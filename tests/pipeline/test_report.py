@@ -15,6 +15,7 @@ from reprotune.advice.run import Advice, read_run
 from reprotune.artifacts import read_csv, read_json, read_yaml
 from reprotune.data.stored import Own, StoredDataset
 from reprotune.errors import UserError
+from reprotune.params import Params
 from reprotune.pipeline import evaluation, page, report
 from reprotune.pipeline.run_study import run_study
 from reprotune.results import classification, read
@@ -47,6 +48,16 @@ class Page(HTMLParser):
 PARAMS = make_params(evaluate__seeds=2, training__epochs=2)
 
 
+def evaluate(params: Params, dataset: StoredDataset) -> None:
+    configs = evaluation.winners(params)
+    models = evaluation.trained(configs, dataset, params, InlineExecutor(), anew=False)
+    scores = evaluation.test_scores(models)
+    evaluation.write(scores, evaluation.summarize(configs, scores, dataset))
+    found = evaluation.predictions(models["best"][0], configs["best"], dataset, "cpu", InlineExecutor())
+    evaluation.write_predictions(found, dataset.classes)
+    assert read_json(evaluation.FOLDER / "model_metrics.json")["accuracy"] == scores["best"][0]
+
+
 @pytest.fixture(scope="module")
 def finished(dataset: StoredDataset, empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project's folder with two studies, their evaluation and their report."""
@@ -63,13 +74,7 @@ def finished(dataset: StoredDataset, empty_store: Path, tmp_path_factory: pytest
 def conduct(dataset: StoredDataset) -> None:
     run_study(specs.from_params(PARAMS, "single_objective", dataset), InlineExecutor(), anew=False)
     run_study(read.read_studies(PARAMS, dataset)[1], InlineExecutor(), anew=False)
-    configs = evaluation.winners(PARAMS)
-    models = evaluation.trained(configs, dataset, PARAMS, InlineExecutor(), anew=False)
-    scores = evaluation.test_scores(models)
-    evaluation.write(scores, evaluation.summarize(configs, scores, dataset))
-    found = evaluation.predictions(models["best"][0], configs["best"], dataset, "cpu", InlineExecutor())
-    evaluation.write_predictions(found, dataset.classes)
-    assert read_json(evaluation.FOLDER / "model_metrics.json")["accuracy"] == scores["best"][0]
+    evaluate(PARAMS, dataset)
     report.draw(read.read_studies(PARAMS, dataset), dataset)
     report.write(PARAMS, dataset)
     first = report.REPORT.read_bytes()
@@ -176,7 +181,7 @@ def test_one_seed_has_no_deviation_and_none_is_told(
     scores = {name: [0.5] for name in configs}
     evaluation.write(scores, evaluation.summarize(configs, scores, dataset))
     assert read_json(evaluation.FOLDER / "metrics.json")["best"]["test_accuracy"] == {"mean": 0.5, "n": 1}
-    report.draw(read.read_studies(PARAMS, dataset), dataset)
+    report.draw(read.read_studies(PARAMS, dataset)[1:], dataset)
     report.write(PARAMS, dataset)
     capsys.readouterr()
     summary.main()
@@ -231,3 +236,27 @@ def test_the_page_shows_the_model(source: str, dataset: StoredDataset) -> None:
 def test_the_best_config_can_be_copied(source: str) -> None:
     text = html.unescape(source.partition("<pre>")[2].partition("</pre>")[0])
     assert YAML(typ="safe").load(text) == read_yaml(Path("results/single_objective/best_config.yaml"))["params"]
+
+
+def test_nothing_feasible_is_said_wherever_the_winners_are(
+    source: str, dataset: StoredDataset, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")  # so that no cell of the summary is wrapped
+    params = make_params(evaluate__seeds=1, training__epochs=2, multi_objective__min_accuracy=0.999)
+    run_study(read.read_studies(params, dataset)[1], InlineExecutor(), anew=False)
+    evaluate(params, dataset)
+    report.draw(read.read_studies(params, dataset)[1:], dataset)  # the first is as it was
+    report.write(params, dataset)
+    capsys.readouterr()
+    summary.main()
+    printed, page = " ".join(capsys.readouterr().out.split()), report.REPORT.read_text()
+    assert read_json(Path("results/multi_objective/metrics.json"))["feasible"] == 0
+    assert "On test: trained again on train + valid" in printed
+    assert "No trial of multi_objective reached min_accuracy, 0.999: the most accurate stand in." in printed
+    assert "No trial of the second study reached <code>min_accuracy</code>, 0.999</strong>" in page
+    same = "most accurate, within 1 point, within 2 points, within 5 points, knee, cheapest"
+    assert f'<th scope="row">{same}</th>' in page
+    assert same in printed
+    assert "What a cheaper model loses" not in page
+    assert any("reached min_accuracy, 0.999" in found.seen for found in checks.advise(params, dataset))
+    assert "<!-- floor -->" in Path("results/multi_objective/figures/pareto_front.svg").read_text()
