@@ -5,7 +5,7 @@ from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 
@@ -14,7 +14,6 @@ from reprotune.artifacts import digest, file_digest
 from reprotune.data.images import Inputs
 from reprotune.data.stored import StoredDataset
 from reprotune.errors import PARAMS, ParamsError, UserError
-from reprotune.execution.pool import Pool
 from reprotune.params import Device, Finalists, MultiObjective, Params, Rung, StudyParams
 from reprotune.search import pruners
 from reprotune.search.journal import Direction
@@ -36,6 +35,9 @@ from reprotune.search.trial import Result
 from reprotune.training import cost
 from reprotune.training.cost import Caps, Cost, cost_of
 from reprotune.training.models import Config, meta_model
+
+if TYPE_CHECKING:
+    from reprotune.execution.pool import Pool
 
 Objective = Literal["accuracy", "flops", "parameters"]
 DIRECTIONS: Mapping[Objective, Direction] = {"accuracy": "maximize", "flops": "minimize", "parameters": "minimize"}
@@ -169,7 +171,7 @@ def made_by(device: str) -> str:
     return digest([code, kernels.environment(device)])
 
 
-def prepare(params: Params, dataset: StoredDataset, pool: Pool, configs: Iterable[Config] = ()) -> None:
+def prepare(params: Params, dataset: StoredDataset, pool: "Pool", configs: Iterable[Config] = ()) -> None:
     """Check the studies' models, and learn what else takes torch: the kernels' digest, what these configs cost and
     what the second study's largest do. A worker does it, which has imported torch: so this process need not.
 
