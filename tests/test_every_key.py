@@ -95,6 +95,7 @@ def other(key: str) -> Any:
 def inline(*_: Any) -> Iterator[InlineExecutor]:
     executor = InlineExecutor()
     executor.share = lambda *_: None  # type: ignore[attr-defined]
+    executor.here = True  # type: ignore[attr-defined]
     yield executor
 
 
