@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from reprotune.advice.run import Advice
 from reprotune.artifacts import read_csv, read_json, read_yaml
+from reprotune.data.metric import told as told_metric
 from reprotune.data.stored import StoredDataset
 from reprotune.figures import samples
 from reprotune.figures.front_on_page import interactive, short
@@ -49,6 +50,7 @@ def render(params: Params, dataset: StoredDataset, advice: Sequence[Advice]) -> 
     studies = [(spec, read_trials(spec.folder, spec)) for spec in read_studies(params, dataset)]
     return _template().render(
         dataset=dataset,
+        score=told_metric(params.data.metric),
         sizes=dataset.sizes,
         seed=params.seed,
         scores=scores,

@@ -9,6 +9,7 @@ from typing import Any
 from reprotune.arithmetic import kernels
 from reprotune.artifacts import read_json
 from reprotune.data import stored
+from reprotune.data.metric import unless_default
 from reprotune.params import Section
 from reprotune.pipeline import finalists
 from reprotune.pipeline.progress import StudyProgress, display
@@ -123,6 +124,7 @@ def _determining(spec: StudySpec) -> dict[str, Any]:
         **({"rung": spec.rung.model_dump()} if spec.rung else {}),
         **({"minimize": spec.cost} if spec.cost else {}),
         **spec.limits,
+        **unless_default(spec.metric),
         "search_space": space,
         "first": {str(number): config for number, config in enumerate(spec.first)},
     }

@@ -11,9 +11,10 @@ import torch
 
 from reprotune.arithmetic import kernels
 from reprotune.artifacts import digest, file_digest
+from reprotune.data.metric import effective_images, unless_default
 from reprotune.data.stored import StoredDataset
 from reprotune.errors import PARAMS, ParamsError, UserError
-from reprotune.params import Device, Finalists, MultiObjective, Params, Rung, StudyParams
+from reprotune.params import Device, Finalists, Metric, MultiObjective, Params, Rung, StudyParams
 from reprotune.search import pruners
 from reprotune.search.journal import Direction
 from reprotune.search.pareto import Point
@@ -43,6 +44,7 @@ _DECISIVE = (
     *(f"training/{name}.py" for name in ("augmentation", "batches", "cost", "fit", "hyperparameters", "models")),
     "training/optimizers.py",
     *(f"search/{name}.py" for name in ("history", "pruners", "samplers", "space", "spec", "study", "trial")),
+    "data/metric.py",
     "data/stored.py",
 )
 
@@ -71,6 +73,7 @@ class StudySpec:
     patience: int | None  # trials that may bring nothing (stopping.Stopping)
     finalists: Finalists  # the best trials, trained again after the last
     trial_timeout: float | None  # seconds; a trial that takes longer fails
+    metric: Metric = "accuracy"  # what the objective of this name is
 
     @property
     def cost(self) -> Objective | None:
@@ -86,6 +89,11 @@ class StudySpec:
         if result.state == "COMPLETE" or (result.state == "PRUNED" and result.curve and self.cost is None):
             return [cast("float", result.value(objective)) for objective in self.objectives]
         return None
+
+    @property
+    def images(self) -> float:
+        """That validate a trial: an accuracy p has the standard error √(p (1 − p) / images)."""
+        return effective_images(self.dataset.class_sizes("valid"), self.metric)
 
     @property
     def floor(self) -> float:
@@ -133,7 +141,8 @@ class StudySpec:
         if self.rung:
             pruner["rung"] = self.rung.model_dump()
         chosen = [self.name, self.objectives, space, self.sampler, pruner, self.seed, self.window, self.first]
-        return digest([[*chosen, self.limits] if self.limits else chosen, self.dataset.digest])
+        chosen += [self.limits] if self.limits else []
+        return digest([chosen, self.dataset.digest, *unless_default(self.metric).values()])
 
     @cached_property
     def identity(self) -> str:
@@ -204,6 +213,7 @@ def from_params(params: Params, name: str, dataset: StoredDataset) -> StudySpec:
         patience=section.patience,
         finalists=section.finalists,
         trial_timeout=params.execution.trial_timeout,
+        metric=params.data.metric,
     )
 
 
