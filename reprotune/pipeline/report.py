@@ -72,11 +72,11 @@ def track(params: Params, studies: Sequence[StudySpec], dataset: StoredDataset) 
             metrics = _metrics(scores[name])
             parent.log_config(number, f"{metrics['test_accuracy_mean']:.4f} {name}", config, metrics)
             parent.log_metrics({f"{key}.{name}": value for key, value in metrics.items()})
-        parent.describe(description.of_evaluation(scores, parent.link, told(metric)))
+        model_id = parent.log_model(sorted(saved_model.FOLDER.glob("[!.]*.*")), configs["best"])
+        parent.describe(description.of_evaluation(scores, parent.link, told(metric), model_id))
         parent.log_files((path, None) for path in sorted(evaluation.FOLDER.glob("[!.]*.*")))
         drawn = [(path, "figures") for path in sorted(FIGURES.glob("[!.]*.*"))]
         parent.log_files([*drawn, (REPORT, None)])
-        parent.log_files((path, "model") for path in sorted(saved_model.FOLDER.glob("[!.]*.*")))
     for spec in studies:
         drawn = [(path, "figures") for path in sorted((spec.folder / "figures").glob("*.svg"))]
         files = [*drawn, (SAMPLES, "dataset"), (REPORT, None)]

@@ -47,7 +47,7 @@ def _front(spec: StudySpec, trials: Sequence[Trial], link: Link) -> Iterator[str
         yield f"| [{row['number']}]({link(row['number'])}) | {row[cost]:,} | {on_valid(row)} |"
 
 
-def of_evaluation(scores: Mapping[str, Mapping[str, Any]], link: Link, score: str) -> str:
+def of_evaluation(scores: Mapping[str, Mapping[str, Any]], link: Link, score: str, model_id: str = "") -> str:
     """The winners by name, as the evaluation's metrics.json has them; each is a nested run, numbered in this order."""
     rows = [
         f"| [{name}]({link(number)}) | {told(score['test_accuracy'])} | {score['flops']:,} | {score['parameters']:,} |"
@@ -56,4 +56,7 @@ def of_evaluation(scores: Mapping[str, Mapping[str, Any]], link: Link, score: st
     head = f"| winner | test {score} | flops | parameters |\n|---|---|---|---|"
     seeds = max(score["test_accuracy"]["n"] for score in scores.values())
     about = f"Trained again on train + valid, scored on test: mean ± standard deviation over {seeds} seeds."
-    return "\n".join([f"{about}\n", head, *rows, "\nThe report of the whole run: Artifacts, report.html."])
+    call = f'mlflow.pyfunc.load_model("models:/{model_id}").predict(["a.png"])'
+    load = f"\nThe first of the best config's models, for Python in the repository's root: `{call}`."
+    last = "\nThe report of the whole run: Artifacts, report.html."
+    return "\n".join([f"{about}\n", head, *rows, *([load] if model_id else []), last])

@@ -69,17 +69,17 @@ def write(path: Path, config: Config, dataset: StoredDataset, fit: Fit = "stretc
     write_json(FOLDER / "model.json", description.model_dump(exclude_defaults=True))
 
 
-def read() -> tuple[nn.Module, Description]:
+def read(folder: Path = FOLDER) -> tuple[nn.Module, Description]:
     """The model, ready to classify. Raises UserError."""
     try:
-        description = Description.model_validate(read_json(FOLDER / "model.json"))
+        description = Description.model_validate(read_json(folder / "model.json"))
         inputs = Inputs(description.shape, len(description.classes), description.mean, description.std)
         model = build(description.config, inputs)
-        model.load_state_dict(safetensors.torch.load_file(FOLDER / "weights.safetensors"))
+        model.load_state_dict(safetensors.torch.load_file(folder / "weights.safetensors"))
     except FileNotFoundError:
-        raise UserError(f"{FOLDER}: holds no model; `dvc repro`, or `dvc pull`, puts it there") from None
+        raise UserError(f"{folder}: holds no model; `dvc repro`, or `dvc pull`, puts it there") from None
     except (KeyError, RuntimeError, SafetensorError, ValidationError, ValueError) as error:
-        raise UserError(f"{FOLDER}: is damaged ({one_line(error)}); `dvc repro -f evaluate` makes it again") from None
+        raise UserError(f"{folder}: is damaged ({one_line(error)}); `dvc repro -f evaluate` makes it again") from None
     return model.eval(), description
 
 

@@ -15,6 +15,8 @@ from reprotune.advice.run import Advice, read_run
 from reprotune.artifacts import read_csv, read_json, read_yaml, write_json
 from reprotune.data.stored import Own, StoredDataset
 from reprotune.errors import UserError
+from reprotune.figures import model as model_figures
+from reprotune.figures import study as study_figures
 from reprotune.pipeline import evaluation, page, report
 from reprotune.pipeline.run_study import run_study
 from reprotune.results import classification, read
@@ -189,8 +191,11 @@ def test_one_seed_has_no_deviation_and_none_is_told(
 
 
 def test_page_figures_and_summary_name_the_metric(
-    source: str, dataset: StoredDataset, capsys: pytest.CaptureFixture[str]
+    source: str, dataset: StoredDataset, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    drawn = ("optimization_history", "importances")
+    monkeypatch.setattr(study_figures, "FIGURES", {name: study_figures.FIGURES[name] for name in drawn})
+    monkeypatch.setattr(model_figures, "FIGURES", {})
     balanced = make_params(evaluate__seeds=2, training__epochs=2, data__metric="balanced_accuracy")
     for spec in read.read_studies(balanced, dataset):
         made_by = read_json(spec.folder / "study.json")
@@ -204,7 +209,11 @@ def test_page_figures_and_summary_name_the_metric(
     assert {"validation balanced accuracy", "test balanced accuracy"} <= set(Page(page).texts["th"])
     assert "accuracy is the balanced accuracy: the mean over the classes" in page
     assert "accuracy is the" not in source
-    figures = [*Path("results").glob("*_objective/figures/*.svg"), report.SCORES, report.FIGURES / "gain.svg"]
+    figures = [
+        *(Path(f"results/single_objective/figures/{name}.svg") for name in drawn),
+        report.SCORES,
+        report.FIGURES / "gain.svg",
+    ]
     names = [re.findall("<!-- ([a-z ]*accuracy)", figure.read_text()) for figure in figures]
     assert {name for found in names for name in found} == {
         f"{split}balanced accuracy" for split in ("validation ", "test ", "")
