@@ -50,7 +50,7 @@ def render(params: Params, dataset: StoredDataset, advice: Sequence[Advice]) -> 
     studies = [(spec, read_trials(spec.folder, spec)) for spec in read_studies(params, dataset)]
     return _template().render(
         dataset=dataset,
-        score=told_metric(params.data.metric),
+        metric=told_metric(params.data.metric),
         sizes=dataset.sizes,
         seed=params.seed,
         scores=scores,
