@@ -149,12 +149,16 @@ class Images(Section):
         return value
 
 
+Metric = Literal["accuracy", "balanced_accuracy"]
+
+
 class Data(Section):
     dataset: str
     mirror: str | None
     images: Images
     train_examples: int | None = Field(ge=1)
     valid_examples: int | None = Field(ge=1)
+    metric: Metric = "accuracy"
 
 
 Device = Literal["cpu", "cuda", "auto"]

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from reprotune import cli
 from reprotune.artifacts import read_json, read_yaml
+from reprotune.data.metric import told
 from reprotune.figures import tables
 from reprotune.results.scores import certainty, cheaper
 
@@ -20,6 +21,7 @@ def main() -> None:
     front = read_yaml(RESULTS / "multi_objective/best_configs.yaml")
     scores = read_json(RESULTS / "evaluation/metrics.json")
     studies = {name: read_json(RESULTS / name / "metrics.json") for name in ("single_objective", "multi_objective")}
+    metric = told(read_json(RESULTS / "single_objective/study.json").get("metric", "accuracy"))
     console = Console(highlight=False, markup=False, emoji=False)
     console.print()
     for name, metrics in studies.items():
@@ -29,7 +31,7 @@ def main() -> None:
         if found := certainty(metrics):
             console.print(f"its most accurate: {found}")
     console.print(f"best config: {', '.join(f'{name} {_short(value)}' for name, value in best['params'].items())}")
-    console.print(tables.winners({"best": best, **front}, scores))
+    console.print(tables.winners({"best": best, **front}, scores, metric))
     console.print("On test: trained again on train + valid, which is more to learn from than train alone.")
     if not studies["multi_objective"]["feasible"]:
         floor = studies["multi_objective"]["hypervolume_reference"]["accuracy"]
@@ -40,7 +42,7 @@ def main() -> None:
     over = f"mean of {score['n']} seeds" if score["n"] > 1 else "1 seed"
     gained = 100 * (score["mean"] - default["mean"])
     console.print(
-        f"The best config against the untuned default: {gained:+.2f} points of test accuracy ({over}). "
+        f"The best config against the untuned default: {gained:+.2f} points of test {metric} ({over}). "
         "Report: results/report.html. Every trial: `make ui`, which prints a link to each study, or `mlflow ui`"
     )
     for line in _advice():

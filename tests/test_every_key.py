@@ -38,6 +38,7 @@ OTHER: dict[str, Any] = {
     "data.mirror": "/a/mirror",
     "data.train_examples": 100,
     "data.valid_examples": 40,
+    "data.metric": "balanced_accuracy",
     "data.images.folder": "elsewhere",
     "data.images.size": [9, 9],
     "data.images.mode": "rgb",

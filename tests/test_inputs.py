@@ -1,5 +1,6 @@
 """What is edited while a stage runs is never recorded beside results that it did not make."""
 
+import json
 import re
 from collections.abc import Callable
 from copy import deepcopy
@@ -118,3 +119,13 @@ def test_params_that_cannot_be_read_are_the_stages_to_refuse(project: Path, cont
 def test_params_that_can_no_longer_be_read(project: Path) -> None:
     line = told("evaluate", partial(Path("params.yaml").write_text, "a: ["))
     assert line.startswith("params.yaml: seed, params.yaml: data.dataset, ")
+
+
+def test_no_metric_has_the_name_of_a_file() -> None:
+    """`dvc exp show --keep` fails on columns of one name: "unexpected error - 'images'"."""
+    metrics = [Path(path) for stage in STAGES.values() for out in stage.get("metrics", ()) for path in out]
+    names = {key for path in metrics for key in dict(flat(json.loads(committed(str(path)))))}
+    files = {resolved(path) for stage in STAGES.values() for path in stage["deps"]}
+    assert len(metrics) == 3
+    assert names
+    assert not names & files

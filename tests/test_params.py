@@ -136,6 +136,7 @@ REFUSED = [
     (f"single_objective.{LR}", {"type": "float", "low": "0.1", "high": 1}, f"{LR}.low = '0.1': should be a valid numb"),
     (f"single_objective.{LR}", {"type": "categorical", "choices": [0.1, None]}, f"{LR}.choices.1 = None: should be a"),
     ("data.train_examples", 0, "data.train_examples = 0: should be greater than or equal to 1"),
+    ("data.metric", "recall", "data.metric = 'recall': should be 'accuracy' or 'balanced_accuracy'"),
     ("data.images.size", [28], "data.images.size.1: is missing"),
     ("data.images.size", [28, 0], "data.images.size.1 = 0: should be greater than or equal to 1"),
     ("data.images.mode", "color", "data.images.mode = 'color': should be 'grey' or 'rgb'"),

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 
 from reprotune.advice.run import Advice, Run, Study, accuracy, points
+from reprotune.data.metric import effective_images, share_right
 from reprotune.search.space import contains, default_config
 
 _FEW = 30  # trials: TPE has only begun to learn
@@ -11,11 +12,14 @@ _FEW = 30  # trials: TPE has only begun to learn
 
 def learned_nothing(study: Study) -> Iterator[Advice]:
     """The best of all trials is no better than always answering the largest class (within three standard errors)."""
-    largest = max(study.balance["valid"].values()) / study.images
+    images, metric = list(study.balance["valid"].values()), study.spec.metric
+    right = [0] * len(images)
+    right[images.index(max(images))] = max(images)
+    largest = share_right(right, images, metric)
     best = accuracy(study.ranked[0])
-    if best <= largest + 3 * math.sqrt(largest * (1 - largest) / study.images):
+    if best <= largest + 3 * math.sqrt(largest * (1 - largest) / effective_images(images, metric)):
         yield Advice(
-            f"{study.name}: the best trial has an accuracy of {best:.2f}, always answering the largest class would "
+            f"{study.name}: the best trial has {study.score} of {best:.2f}, always answering the largest class would "
             f"have {largest:.2f}.",
             "Nothing was learned.",
             f"Search other values of lr, and more epochs, in {study.name}.search_space; "
@@ -46,7 +50,7 @@ def _error(run: Run, lead: float) -> float:
     """
     scores = (run.scores[name]["test_accuracy"] for name in ("best", "default"))
     seeds = math.fsum(score.get("std", 0.0) ** 2 / score["n"] for score in scores)
-    return math.sqrt(seeds + abs(lead) / sum(run.balance["test"].values()))
+    return math.sqrt(seeds + abs(lead) / effective_images(run.balance["test"].values(), run.params.data.metric))
 
 
 def _why_lost(run: Run) -> tuple[str, str]:
@@ -78,7 +82,7 @@ def too_few_images(study: Study) -> Iterator[Advice]:
         data = study.params.data
         yield Advice(
             f"{study.name}: {close} of {len(ranked)} complete trials lie within {points(error)} points of the best, "
-            f"the standard error of an accuracy on {study.images:,} images (one image: {points(1 / study.images)}).",
+            f"the standard error of {study.score} on {study.images:,} images (one image: {points(1 / study.images)}).",
             "Which of them is the best is a matter of luck.",
             more_images(data.dataset, data.valid_examples),
         )
@@ -92,14 +96,14 @@ def more_images(dataset: str, valid_examples: int | None) -> str:
 
 
 def out_of_balance(run: Run) -> Iterator[Advice]:
-    """The largest class has three times the training images of the smallest, or more."""
+    """The largest class has three times the training images of the smallest, or more, and accuracy decides."""
     train, valid = run.balance["train"], run.balance["valid"]
     largest, smallest = max(train, key=train.__getitem__), min(train, key=train.__getitem__)
-    if train[largest] >= 3 * train[smallest]:
+    if run.params.data.metric == "accuracy" and train[largest] >= 3 * train[smallest]:
         share = valid[largest] / sum(valid.values())
         yield Advice(
             f"Class {largest} has {train[largest]:,} training images, class {smallest} {train[smallest]:,}.",
             f"Always answering {largest} would have an accuracy of {share:.2f} on valid; compare with that, and see "
             "that accuracy hardly counts the small classes.",
-            "Add images of these to data.images.folder.",
+            "Set data.metric to balanced_accuracy, or add images of these to data.images.folder.",
         )

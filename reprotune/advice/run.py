@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from reprotune.artifacts import read_csv, read_json
 from reprotune.data.images import SPLITS
+from reprotune.data.metric import effective_images, told
 from reprotune.data.stored import CLASS_BALANCE, StoredDataset
 from reprotune.params import Declared, Params
 from reprotune.results import read
@@ -44,6 +45,11 @@ class Study:
         return self.spec.name
 
     @property
+    def score(self) -> str:
+        """What a trial's accuracy is, for a sentence."""
+        return f"{'an' if self.spec.metric == 'accuracy' else 'a'} {told(self.spec.metric)}"
+
+    @property
     def ranked(self) -> list[Trial]:
         """The complete trials, the most accurate first."""
         done = (trial for trial in self.trials if trial.result.state == "COMPLETE")
@@ -64,7 +70,7 @@ class Study:
     def standard_error(self) -> float:
         """Of the best trial's accuracy, by the number of validation images."""
         best = accuracy(self.ranked[0])
-        return math.sqrt(best * (1 - best) / self.images)
+        return math.sqrt(best * (1 - best) / effective_images(self.balance["valid"].values(), self.spec.metric))
 
     def declared(self, name: str) -> tuple[str, Declared]:
         """The key and the range of a config's hyperparameter in the search space: `width_1` may be under `width`."""

@@ -119,6 +119,11 @@ class StoredDataset:
         """Split → how many images it has."""
         return {split: len(self.arrays(split).labels) for split in SPLITS}
 
+    def class_sizes(self, split: SplitName) -> list[int]:
+        """How many images each class has."""
+        sizes: list[int] = np.bincount(self.arrays(split).labels, minlength=len(self.classes)).tolist()
+        return sizes
+
     def arrays(self, split: SplitName) -> Arrays:
         """The memory-mapped files: pages are read when used, and shared between processes."""
         return Arrays(*(np.load(self.folder / f"{split}_{kind}.npy", mmap_mode="c") for kind in Arrays._fields))

@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from reprotune.data.metric import told
 from reprotune.figures.pareto_front import Front, draw_pareto_front
 from reprotune.figures.style import BLUE, GREEN, mark_clipped, save
+from reprotune.params import Metric
 from reprotune.results.gain import gain
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ def write(path: Path, front: Front, summary: Mapping[str, Any]) -> None:
             label = ", ".join(names[x, mean, std])
             axes.errorbar(x, mean, std, color="black", fmt=marker, markersize=5, capsize=4, label=label)
         spread = "mean ± standard deviation" if "std" in accuracy else "1 seed"
-        axes.set(title=f"The winners on test, {spread}", ylabel="accuracy")
+        axes.set(title=f"The winners on test, {spread}", ylabel=told(front.metric))
         shown = [y for _, y in front.front] + [mean + side * (std or 0) for _, mean, std in names for side in (-1, 1)]
         if front.floor:
             shown.append(front.floor)
@@ -37,8 +39,8 @@ def write(path: Path, front: Front, summary: Mapping[str, Any]) -> None:
     save(path, draw)
 
 
-def write_gain(path: Path, best: Sequence[float], default: Sequence[float]) -> None:
-    """Test accuracies, a line a seed from the default config to the best one, and the lead with its interval."""
+def write_gain(path: Path, best: Sequence[float], default: Sequence[float], metric: Metric = "accuracy") -> None:
+    """Test scores, a line a seed from the default config to the best one, and the lead with its interval."""
     found = gain(best, default)
 
     def draw(axes: "Axes") -> None:
@@ -56,6 +58,6 @@ def write_gain(path: Path, best: Sequence[float], default: Sequence[float]) -> N
             axes.errorbar(1.12, middle + found.mean, found.half, label=label, **style)
             axes.axhline(middle, color="black", linestyle="--", linewidth=1, label="mean of the default")
         axes.set_xticks([0, 1], ["default", "best"])
-        axes.set(title=title, ylabel="test accuracy", xlim=(-0.3, 1.4))
+        axes.set(title=title, ylabel=f"test {told(metric)}", xlim=(-0.3, 1.4))
 
     save(path, draw)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from reprotune.figures.style import UNITS
+from reprotune.figures.style import on_valid
+from reprotune.params import Metric
 from reprotune.search.study import Trial
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ _LABEL = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
 
 
 def draw_parallel_coordinates(
-    axes: "Axes", trials: Sequence[Trial], names: Sequence[str], limits: tuple[float, float]
+    axes: "Axes", trials: Sequence[Trial], names: Sequence[str], limits: tuple[float, float], metric: Metric
 ) -> None:
     """A line a trial, the most accurate on top; a gap where its config lacks the hyperparameter.
 
@@ -41,7 +42,7 @@ def draw_parallel_coordinates(
             axes.text(*at, text, fontsize=9, horizontalalignment="center", verticalalignment="center", bbox=_LABEL)
     axes.set(title="Hyperparameters of the complete trials", yticks=[], ylim=(-0.08, 1.08))
     axes.set_xticks(range(len(names)), names, rotation=30)
-    axes.figure.colorbar(colours, ax=axes, label=UNITS["accuracy"], extend="min")
+    axes.figure.colorbar(colours, ax=axes, label=on_valid(metric), extend="min")
 
 
 def _labelled(distribution: Any) -> Sequence[Any]:

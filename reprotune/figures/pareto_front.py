@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from reprotune.figures.style import GREEN, UNITS, VERMILION, TrialPoint, label_costs, scatter, upper_part
+from reprotune.figures.style import GREEN, UNITS, VERMILION, TrialPoint, label_costs, on_valid, scatter, upper_part
+from reprotune.params import Metric
 from reprotune.search import pareto
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ class Front(NamedTuple):
     points: Sequence[TrialPoint]  # all trials, x their cost
     front: Sequence[pareto.Point]  # by the finalists' means: it may lie below the points
     floor: float  # 0 if there is none
+    metric: Metric = "accuracy"
 
 
 def draw_pareto_front(axes: "Axes", study: Front, *, with_knee: bool = True) -> None:
@@ -30,5 +32,6 @@ def draw_pareto_front(axes: "Axes", study: Front, *, with_knee: bool = True) -> 
     if floor:
         axes.axhline(floor, color="black", linewidth=1, linestyle="--", label="floor")
         low, high = min(low, floor - 0.02), max(high, floor + 0.02)
-    axes.set(title="Pareto front", xlabel=UNITS[study.cost], xscale="log", ylabel=UNITS["accuracy"], ylim=(low, high))
+    axes.set(title="Pareto front", xlabel=UNITS[study.cost], xscale="log")
+    axes.set(ylabel=on_valid(study.metric), ylim=(low, high))
     label_costs(axes.xaxis, wide=max(point.x for point in points) > 1000 * min(point.x for point in points))

@@ -6,6 +6,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from reprotune.data.metric import told
 from reprotune.figures.parallel_coordinates import draw_parallel_coordinates
 from reprotune.figures.pareto_front import Front, draw_pareto_front
 from reprotune.figures.style import (
@@ -14,9 +15,9 @@ from reprotune.figures.style import (
     GREEN,
     MARKERS,
     ORANGE,
-    UNITS,
     TrialPoint,
     mark_clipped,
+    on_valid,
     save,
     scatter,
     upper_part,
@@ -44,20 +45,21 @@ def front(spec: StudySpec, trials: Sequence[Trial]) -> Front:
     """The trials that have an accuracy over what they cost, and the front among them."""
     drawn = [(trial.result.state, trial.result.value(str(spec.cost)), trial.result.accuracy) for trial in trials]
     points = [TrialPoint(state, x, y) for state, x, y in drawn if x is not None and y is not None]
-    return Front(str(spec.cost), points, [standing(trial) for trial in pareto_front(spec, trials)], spec.floor)
+    optimal = [standing(trial) for trial in pareto_front(spec, trials)]
+    return Front(str(spec.cost), points, optimal, spec.floor, spec.metric)
 
 
-def _optimization_history(_: StudySpec, trials: Sequence[Trial], axes: "Axes") -> None:
+def _optimization_history(spec: StudySpec, trials: Sequence[Trial], axes: "Axes") -> None:
     drawn = [(t.result.state, t.number, t.result.accuracy) for t in trials]
     points = [TrialPoint(state, number, y) for state, number, y in drawn if y is not None]
     scatter(axes, points)
     reached = best_accuracies(trials)
     axes.step(range(len(reached)), reached, where="post", color="black", linewidth=1, label="best so far")
-    axes.set(title="Optimization history", xlabel="trial", ylabel=UNITS["accuracy"], ylim=_limits(trials))
+    axes.set(title="Optimization history", xlabel="trial", ylabel=on_valid(spec.metric), ylim=_limits(trials))
     mark_clipped(axes, points)
 
 
-def _learning_curves(_: StudySpec, trials: Sequence[Trial], axes: "Axes") -> None:
+def _learning_curves(spec: StudySpec, trials: Sequence[Trial], axes: "Axes") -> None:
     for state, colour in COLOURS.items():
         style: dict[str, Any] = {"color": colour, "marker": MARKERS[state], "markersize": 4, "linewidth": 0.8}
         curves = [[point.valid_accuracy for point in t.result.curve] for t in trials if t.result.state == state]
@@ -65,13 +67,13 @@ def _learning_curves(_: StudySpec, trials: Sequence[Trial], axes: "Axes") -> Non
             axes.plot(range(1, len(curve) + 1), curve, **style, alpha=0.6, markevery=[-1])
         if any(curves):
             axes.plot([], [], **style, label=state.lower())
-    axes.set(title="Learning curves", xlabel="epoch", ylabel=UNITS["accuracy"], ylim=_limits(trials))
+    axes.set(title="Learning curves", xlabel="epoch", ylabel=on_valid(spec.metric), ylim=_limits(trials))
     axes.locator_params(axis="x", integer=True)
     ends = [(t.result.state, len(t.result.curve), t.result.accuracy) for t in trials]
     mark_clipped(axes, [TrialPoint(state, epochs, y) for state, epochs, y in ends if y is not None])
 
 
-def _best_learning_curve(_: StudySpec, trials: Sequence[Trial], axes: "Axes") -> None:
+def _best_learning_curve(spec: StudySpec, trials: Sequence[Trial], axes: "Axes") -> None:
     winner = best(trials)
     epochs = range(1, len(winner.result.curve) + 1)
     train, valid, accuracies = zip(*winner.result.curve, strict=True)
@@ -82,9 +84,9 @@ def _best_learning_curve(_: StudySpec, trials: Sequence[Trial], axes: "Axes") ->
     axes.locator_params(axis="x", integer=True)
     right = axes.twinx()
     right.plot(epochs, accuracies, color=GREEN, marker="s", markersize=4)
-    right.set(ylabel=UNITS["accuracy"])
+    right.set(ylabel=on_valid(spec.metric))
     right.grid(visible=False)
-    axes.plot([], [], color=GREEN, marker="s", markersize=4, label=f"{UNITS['accuracy']} (right)")
+    axes.plot([], [], color=GREEN, marker="s", markersize=4, label=f"{on_valid(spec.metric)} (right)")
 
 
 def _pruning(_: StudySpec, trials: Sequence[Trial], axes: "Axes") -> None:
@@ -110,16 +112,17 @@ def _importances(spec: StudySpec, trials: Sequence[Trial], axes: "Axes") -> None
     height = 0.8 / len(found)
     for i, (objective, shares) in enumerate(found.items()):
         at = [row + i * height for row in range(len(names))]
-        axes.barh(at, [shares.get(name, 0.0) for name in names], height, label=objective, color=(BLUE, ORANGE)[i])
+        label = told(spec.metric) if objective == "accuracy" else objective
+        axes.barh(at, [shares.get(name, 0.0) for name in names], height, label=label, color=(BLUE, ORANGE)[i])
     axes.set_yticks([row + 0.4 - height / 2 for row in range(len(names))], names)
     axes.invert_yaxis()
     axes.set(title="What decides each objective", xlabel="share of the importance (PED-ANOVA)")
 
 
-def _parallel_coordinates(_: StudySpec, trials: Sequence[Trial], axes: "Axes") -> None:
+def _parallel_coordinates(spec: StudySpec, trials: Sequence[Trial], axes: "Axes") -> None:
     names = list(importances(trials, "accuracy"))[:_MOST]
     finished = complete(trials)
-    draw_parallel_coordinates(axes, finished, names, _limits(finished))
+    draw_parallel_coordinates(axes, finished, names, _limits(finished), spec.metric)
 
 
 def _pareto_front(spec: StudySpec, trials: Sequence[Trial], axes: "Axes") -> None:

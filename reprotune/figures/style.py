@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from reprotune.artifacts import atomic_write
+from reprotune.data.metric import told
+from reprotune.params import Metric
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,9 +19,14 @@ if TYPE_CHECKING:
 BLUE, ORANGE, VERMILION, GREEN = "#0072B2", "#E69F00", "#D55E00", "#009E73"
 COLOURS = {"COMPLETE": BLUE, "PRUNED": ORANGE, "FAIL": VERMILION}
 MARKERS = {"COMPLETE": "o", "PRUNED": "x", "FAIL": "v"}
-UNITS = {"accuracy": "validation accuracy", "flops": "FLOPs of one example", "parameters": "parameters"}
+UNITS = {"flops": "FLOPs of one example", "parameters": "parameters"}
 
 _CHARACTERS = 84  # that a figure's legend has room for beside each other; a mark takes as much as eight
+
+
+def on_valid(metric: Metric) -> str:
+    """The unit of a trial's accuracy."""
+    return f"validation {told(metric)}"
 
 
 class TrialPoint(NamedTuple):

@@ -8,19 +8,20 @@ from rich.table import Table
 
 from reprotune.results.scores import titles, told
 
-COLUMNS = ("trial", "accuracy\non valid", "accuracy\non test", "FLOPs", "parameters")
 CHEAPER = ("points lost\non valid", "points lost\non test", "cost saved")
 
 
-def winners(chosen: Mapping[str, Mapping[str, Any]], scores: Mapping[str, Mapping[str, Any]]) -> Table:
-    """Each winner and the default, with its accuracies and costs; those that are one trial together."""
-    table = _of_columns(COLUMNS)
+def winners(
+    chosen: Mapping[str, Mapping[str, Any]], scores: Mapping[str, Mapping[str, Any]], score: str = "accuracy"
+) -> Table:
+    """Each winner and the default, with its accuracies and costs; those that are one trial as one. score: by which."""
+    table = _of_columns(("trial", f"{score}\non valid", f"{score}\non test", "FLOPs", "parameters"))
     front = titles({name: trial for name, trial in chosen.items() if name != "best"})
     for name, title in {"best": "best", **front, "default": "default"}.items():
-        trial, score = chosen.get(name, {}), scores[name]
-        test = told(score["test_accuracy"])
+        trial, winner = chosen.get(name, {}), scores[name]
+        test = told(winner["test_accuracy"])
         number, valid = (str(trial["number"]), f"{trial['accuracy_mean']:.4f}") if trial else ("", "")
-        table.add_row(title, number, valid, test, f"{score['flops']:,}", f"{score['parameters']:,}")
+        table.add_row(title, number, valid, test, f"{winner['flops']:,}", f"{winner['parameters']:,}")
     return table
 
 

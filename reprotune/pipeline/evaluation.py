@@ -9,9 +9,10 @@ from typing import Any
 from reprotune.arithmetic import kernels
 from reprotune.artifacts import atomic_write, digest, file_digest, read_yaml, write_csv, write_json
 from reprotune.data.images import Split
+from reprotune.data.metric import told, unless_default
 from reprotune.data.stored import StoredDataset, open_dataset
 from reprotune.errors import UserError
-from reprotune.params import Params
+from reprotune.params import Metric, Params
 from reprotune.pipeline.progress import display
 from reprotune.results import classification
 from reprotune.results.scores import of_seeds
@@ -47,8 +48,9 @@ def trained(
     anew: train also those that an evaluation of the same has left, as an interrupted one does.
     """
     kernels.warn_if_untried()
-    device = resolve_device(params.training.device)
+    device, metric = resolve_device(params.training.device), params.data.metric
     code = [made_by(device), *(file_digest(Path(file)) for file in (__file__, saved_model.__file__))]
+    code += unless_default(metric).values()
     models: dict[str, list[Path]] = {name: [] for name in configs}
     trainings: dict[Path, tuple[str, Config, int]] = {}
     work: dict[Path, int] = {}
@@ -64,7 +66,7 @@ def trained(
     # The longest first, so that at the end no worker is left alone with one.
     trainings = {path: trainings[path] for path in sorted(trainings, key=work.__getitem__, reverse=True)}
     futures = {
-        path: executor.submit(_trained, config, seed, dataset.folder, dataset.digest, device)
+        path: executor.submit(_trained, config, seed, (dataset.folder, dataset.digest), device, metric)
         for path, (_, config, seed) in trainings.items()
         if anew or not path.exists()
     }
@@ -74,7 +76,7 @@ def trained(
             if path in futures:
                 _keep(path, training, futures[path])
             done += config["epochs"]
-            line = f"{training}: test accuracy {saved_model.test_accuracy(path):.4f}"
+            line = f"{training}: test {told(metric)} {saved_model.test_accuracy(path):.4f}"
             show(done / epochs, f"{done}/{epochs} epochs, {line}", line)
     return models
 
@@ -88,18 +90,18 @@ def _keep(path: Path, training: str, future: Future[bytes]) -> None:
         temporary.write_bytes(content)
 
 
-def _trained(config: Config, seed: int, folder: Path, digest: str, device: str) -> bytes:
-    """One training's model; the test split is read once, after its last epoch."""
+def _trained(config: Config, seed: int, place: tuple[Path, str], device: str, metric: Metric) -> bytes:
+    """One training's model; test is read once, after its last epoch. place: the dataset's folder and digest."""
     import torch
 
     from reprotune.training.fit import fit, new_model, score
 
-    dataset = open_dataset(folder, digest)
+    dataset = open_dataset(*place)
     train, valid = dataset.load("train", device), dataset.load("valid", device)
     both = Split(torch.cat([train.images, valid.images]), torch.cat([train.labels, valid.labels]))
     model = new_model(config, dataset.inputs, seed)
     deque(fit(model, config, both, seed), maxlen=0)
-    return saved_model.weights(model, score(model, dataset.load("test", device))[1])
+    return saved_model.weights(model, score(model, dataset.load("test", device), metric)[1])
 
 
 def test_scores(models: Mapping[str, Sequence[Path]]) -> Scores:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 
+from reprotune.data.metric import told
 from reprotune.pipeline.progress import Show
 from reprotune.results.winners import point
 from reprotune.search.journal import Journal
@@ -21,11 +22,11 @@ def chosen(spec: StudySpec, trials: Sequence[Trial]) -> list[Trial]:
     """The best `finalists.count` complete trials, by the one accuracy that each has so far.
 
     With two objectives: the nearest to the front, as far as they lie within a standard error of it, √(p (1 − p) / n)
-    for an accuracy p on n images. Of the front itself the most accurate first: at its cheap end the steps from point
-    to point are wide.
+    for an accuracy p on n images (StudySpec.images). Of the front itself the most accurate first: at its cheap end
+    the steps from point to point are wide.
     """
     ranked = sorted(_gaps(spec, trials), key=lambda pair: (pair[0], -_accuracy(pair[1]), pair[1].number))
-    images = spec.dataset.sizes["valid"]
+    images = spec.images
     near = [t for gap, t in ranked if not spec.cost or gap <= math.sqrt(_accuracy(t) * (1 - _accuracy(t)) / images)]
     return near[: spec.finalists.count]
 
@@ -71,12 +72,13 @@ def train(spec: StudySpec, trials: Sequence[Trial], journal: Journal, executor: 
             known[key] = replace(result, curve=result.curve[-1:])
             journal.keep_repeat(*key, known[key])
         standing = f"finalists {done}/{len(wanted)}"
-        show(done / len(wanted), standing, f"[{standing}] trial {trial.number}, repeat {repeat}: {_told(known[key])}")
+        line = f"[{standing}] trial {trial.number}, repeat {repeat}: {_told(spec, known[key])}"
+        show(done / len(wanted), standing, line)
     return with_repeats(spec, trials, journal)
 
 
-def _told(result: Result) -> str:
-    return result.reason if result.state == "FAIL" else f"accuracy {result.accuracy:.4f}"
+def _told(spec: StudySpec, result: Result) -> str:
+    return result.reason if result.state == "FAIL" else f"{told(spec.metric)} {result.accuracy:.4f}"
 
 
 def with_repeats(spec: StudySpec, trials: Sequence[Trial], journal: Journal) -> list[Trial]:

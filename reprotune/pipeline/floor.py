@@ -2,6 +2,7 @@
 
 from concurrent.futures import Executor
 
+from reprotune.data.metric import told
 from reprotune.data.stored import StoredDataset
 from reprotune.errors import PARAMS, UserError
 from reprotune.params import Params
@@ -22,5 +23,6 @@ def default_accuracy(params: Params, dataset: StoredDataset, executor: Executor)
     if trial.result.accuracy is None or trial.result.state == "FAIL":
         key = f"{PARAMS}: multi_objective.min_accuracy = 'default'"
         raise UserError(f"{key}: the default config failed ({trial.result.reason}); give a number, or null")
-    print(f"multi_objective.min_accuracy: the default config reaches {trial.result.accuracy:.4f} on valid", flush=True)
+    reached = f"a {told(alone.metric)} of {trial.result.accuracy:.4f}"
+    print(f"multi_objective.min_accuracy: the default config reaches {reached} on valid", flush=True)
     return trial.result.accuracy

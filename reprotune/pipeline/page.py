@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from reprotune.advice.run import Advice
 from reprotune.artifacts import read_csv, read_json, read_yaml
+from reprotune.data.metric import told as told_metric
 from reprotune.data.stored import StoredDataset
 from reprotune.figures import samples
 from reprotune.figures.front_on_page import interactive, short
@@ -49,6 +50,7 @@ def render(params: Params, dataset: StoredDataset, advice: Sequence[Advice]) -> 
     studies = [(spec, read_trials(spec.folder, spec)) for spec in read_studies(params, dataset)]
     return _template().render(
         dataset=dataset,
+        metric=told_metric(params.data.metric),
         sizes=dataset.sizes,
         seed=params.seed,
         scores=scores,
@@ -171,14 +173,16 @@ def _front(rows: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
 
 
 def _short(row: Mapping[str, str]) -> dict[str, str]:
-    """The row as a person reads it: params under their own names, and floats of four digits."""
-    return {name.removeprefix("params."): _rounded(cell) for name, cell in row.items()}
+    """The row as a person reads it: params under their own names, accuracies and other floats to four digits."""
+    forms = {"accuracy": ".4f", "flops": ",.0f", "parameters": ",.0f"}
+    shown = {name: _rounded(cell, forms.get(name.partition("_")[0], ".4g")) for name, cell in row.items()}
+    return {name.removeprefix("params."): cell for name, cell in shown.items()}
 
 
-def _rounded(cell: str) -> str:
-    """A number that is not whole, to four digits; anything else as it is."""
+def _rounded(cell: str, form: str) -> str:
+    """A number in that form, a whole one as it is unless that form has commas; anything else as it is."""
     with suppress(ValueError):
-        return cell if cell.isdecimal() else f"{float(cell):.4g}"
+        return cell if cell.isdecimal() and "," not in form else format(float(cell), form)
     return cell
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from reprotune import cli
+from reprotune.data.metric import told
 from reprotune.results.winners import point
 from reprotune.search import pareto
 from reprotune.search.spec import StudySpec
@@ -62,9 +63,8 @@ class StudyProgress:
         front = f", front {len(self._front)}" if self._spec.cost else ""
         counts = f"{self._pruned} pruned, {self._failed} failed, {best}{front}, {left} left"
         total = self._spec.n_trials
-        outcome = (
-            trial.result.reason if state == "FAIL" or trial.result.untrained else f"accuracy {_accuracy(trial):.4f}"
-        )
+        score = f"{told(self._spec.metric)} {_accuracy(trial):.4f}"
+        outcome = trial.result.reason if state == "FAIL" or trial.result.untrained else score
         ended = f"[{self._told:>{len(str(total))}}/{total}] {state:<8} epoch {len(trial.result.curve):<3} {outcome}"
         show(share, f"{self._told}/{total}, {counts}", f"{ended} | {counts}")
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from reprotune.advice.checks import advise
 from reprotune.artifacts import atomic_write, digest, read_csv, read_json
+from reprotune.data.metric import told, unless_default
 from reprotune.data.stored import StoredDataset
 from reprotune.figures import evaluation as evaluation_figure
 from reprotune.figures import model, samples, study
@@ -38,8 +39,10 @@ def draw(studies: Sequence[StudySpec], dataset: StoredDataset) -> None:
             summary = read_json(evaluation.FOLDER / "metrics.json")
             evaluation_figure.write(SCORES, study.front(spec, trials), summary)
     rows = read_csv(evaluation.FOLDER / "test_scores.csv")
-    scores = ([float(row["test_accuracy"]) for row in rows if row["config"] == name] for name in ("best", "default"))
-    evaluation_figure.write_gain(FIGURES / "gain.svg", *scores)
+    best, default = (
+        [float(row["test_accuracy"]) for row in rows if row["config"] == name] for name in ("best", "default")
+    )
+    evaluation_figure.write_gain(FIGURES / "gain.svg", best, default, studies[0].metric)
     predictions = classification.read(evaluation.FOLDER / "predictions.csv", dataset.classes)
     model.write(FIGURES, predictions, dataset.classes)
     wrong = classification.mistakes(predictions)[: page.MISTAKES]
@@ -58,20 +61,22 @@ def write(params: Params, dataset: StoredDataset) -> None:
 def track(params: Params, studies: Sequence[StudySpec], dataset: StoredDataset) -> None:
     """The winners' scores → MLflow: a parent run, and a nested run a winner. The figures and the page → all parents."""
     configs, summary = evaluation.winners(params), read_json(evaluation.FOLDER / "metrics.json")
-    identity = digest([{name: dict(config) for name, config in configs.items()}, dataset.digest, summary])
+    metric = params.data.metric
+    evaluated = {name: dict(config) for name, config in configs.items()}
+    identity = digest([evaluated, dataset.digest, summary, *unless_default(metric).values()])
     scores = {name: summary[name] for name in configs}
     title = f"{dataset.name}, {len(configs)} configs, {params.evaluate.seeds} seeds"
-    determining = {"seed": params.seed, "dataset": dataset.digest}
+    determining = {"seed": params.seed, "dataset": dataset.digest, **unless_default(metric)}
     with parent_run("evaluate", identity, determining, title, dataset) as parent:
         for number, (name, config) in enumerate(configs.items()):
             metrics = _metrics(scores[name])
             parent.log_config(number, f"{metrics['test_accuracy_mean']:.4f} {name}", config, metrics)
-            parent.log_metrics({f"{metric}.{name}": value for metric, value in metrics.items()})
-        parent.describe(description.of_evaluation(scores, parent.link))
+            parent.log_metrics({f"{key}.{name}": value for key, value in metrics.items()})
+        model_id = parent.log_model(sorted(saved_model.FOLDER.glob("[!.]*.*")), configs["best"])
+        parent.describe(description.of_evaluation(scores, parent.link, told(metric), model_id))
         parent.log_files((path, None) for path in sorted(evaluation.FOLDER.glob("[!.]*.*")))
         drawn = [(path, "figures") for path in sorted(FIGURES.glob("[!.]*.*"))]
         parent.log_files([*drawn, (REPORT, None)])
-        parent.log_files((path, "model") for path in sorted(saved_model.FOLDER.glob("[!.]*.*")))
     for spec in studies:
         drawn = [(path, "figures") for path in sorted((spec.folder / "figures").glob("*.svg"))]
         files = [*drawn, (SAMPLES, "dataset"), (REPORT, None)]

@@ -9,6 +9,7 @@ from typing import Any
 from reprotune.arithmetic import kernels
 from reprotune.artifacts import read_json
 from reprotune.data import stored
+from reprotune.data.metric import unless_default
 from reprotune.params import Section, searched_by
 from reprotune.pipeline import finalists
 from reprotune.pipeline.progress import StudyProgress, display
@@ -127,6 +128,7 @@ def _determining(spec: StudySpec) -> dict[str, Any]:
         **({"adopted": len(spec.adopted)} if spec.adopted else {}),
         **({"minimize": spec.cost} if spec.cost else {}),
         **spec.limits,
+        **unless_default(spec.metric),
         "search_space": space,
         "first": {str(number): config for number, config in enumerate(spec.first)},
     }

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from reprotune.artifacts import read_csv
+from reprotune.data.metric import share_right
 from reprotune.training.predictions import Prediction
 
 BINS = 10  # of confidence, 0 … 1
@@ -42,8 +43,8 @@ def precisions(matrix: Sequence[Sequence[int]]) -> list[float | None]:
 
 def balanced_accuracy(matrix: Sequence[Sequence[int]]) -> float:
     """The mean of the recalls: each class counts the same, however many images it has."""
-    found = [recall for recall in recalls(matrix) if recall is not None]
-    return math.fsum(found) / len(found)
+    right = [row[label] for label, row in enumerate(matrix)]
+    return share_right(right, [sum(row) for row in matrix], "balanced_accuracy")
 
 
 def calibration(predictions: Sequence[Prediction]) -> list[Bin]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from reprotune.artifacts import write_csv, write_json, write_yaml
+from reprotune.data.metric import unless_default
 from reprotune.results.winners import (
     as_choices,
     as_config,
@@ -35,7 +36,8 @@ def write_trials(folder: Path, spec: StudySpec, trials: Sequence[Trial]) -> None
     write_csv(folder / "learning_curves.csv", CURVE, (row for trial in trials for row in _curve(trial)))
     write_csv(folder / "finalists.csv", REPEAT, (row for trial in trials for row in _repeats(trial)))
     made_by = {"identity": spec.identity, "declared": spec.declared, "dataset": spec.dataset.digest}
-    write_json(folder / "study.json", made_by | ({"limits": spec.limits} if spec.limits else {}) | spec.environment)
+    given = ({"limits": spec.limits} if spec.limits else {}) | unless_default(spec.metric)
+    write_json(folder / "study.json", made_by | given | spec.environment)
 
 
 def _row(trial: Trial, columns: Sequence[str]) -> list[Any]:

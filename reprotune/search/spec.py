@@ -12,9 +12,10 @@ import numpy as np
 from reprotune.arithmetic import kernels
 from reprotune.artifacts import digest, file_digest
 from reprotune.data.images import Inputs
+from reprotune.data.metric import effective_images, unless_default
 from reprotune.data.stored import StoredDataset
 from reprotune.errors import PARAMS, ParamsError, UserError
-from reprotune.params import Device, Finalists, MultiObjective, Params, Rung, StudyParams
+from reprotune.params import Device, Finalists, Metric, MultiObjective, Params, Rung, StudyParams
 from reprotune.search import pruners
 from reprotune.search.journal import Direction
 from reprotune.search.pareto import Point
@@ -48,6 +49,7 @@ _DECISIVE = (
     *(f"training/{name}.py" for name in ("augmentation", "batches", "cost", "fit", "hyperparameters", "models")),
     "training/optimizers.py",
     *(f"search/{name}.py" for name in ("history", "pruners", "samplers", "space", "spec", "study", "trial")),
+    "data/metric.py",
     "data/stored.py",
 )
 
@@ -78,6 +80,7 @@ class StudySpec:
     finalists: Finalists  # the best trials, trained again after the last
     trial_timeout: float | None  # seconds; a trial that takes longer fails
     adopted: tuple[tuple[Config, Result], ...] = ()  # its trials 0, 1, …: those of another study that lie in its space
+    metric: Metric = "accuracy"  # what the objective of this name is
 
     @property
     def cost(self) -> Objective | None:
@@ -93,6 +96,11 @@ class StudySpec:
         if result.state == "COMPLETE" or (result.state == "PRUNED" and result.curve and self.cost is None):
             return [cast("float", result.value(objective)) for objective in self.objectives]
         return None
+
+    @property
+    def images(self) -> float:
+        """That validate a trial: an accuracy p has the standard error √(p (1 − p) / images)."""
+        return effective_images(self.dataset.class_sizes("valid"), self.metric)
 
     @property
     def floor(self) -> float:
@@ -142,7 +150,7 @@ class StudySpec:
         chosen = [self.name, self.objectives, space, self.sampler, pruner, self.seed, self.window, self.first]
         chosen += [self.limits] if self.limits else []
         chosen += [[(c, r.state, r.curve, r.cost) for c, r in self.adopted]] if self.adopted else []
-        return digest([chosen, self.dataset.digest])
+        return digest([chosen, self.dataset.digest, *unless_default(self.metric).values()])
 
     @cached_property
     def identity(self) -> str:
@@ -239,6 +247,7 @@ def from_params(params: Params, name: str, dataset: StoredDataset) -> StudySpec:
         patience=section.patience,
         finalists=section.finalists,
         trial_timeout=params.execution.trial_timeout,
+        metric=params.data.metric,
     )
 
 

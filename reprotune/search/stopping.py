@@ -30,7 +30,7 @@ class Stopping:
     exhausted: every config that the search space has was tried.
     patience: it ends with the trial that is the last of so many, and these brought nothing that counts. For one
     objective: the best accuracy of a complete trial before them was p, the best with them is no more than the
-    standard error √(p (1 − p) / n) above it, n images being in valid. For two: the hypervolume has not grown.
+    standard error √(p (1 − p) / n) above it, n being StudySpec.images. For two: the hypervolume has not grown.
     Trials before which none was complete, and not below the floor, are not judged.
     """
 
@@ -38,7 +38,7 @@ class Stopping:
         self._spec = spec
         self._reached: list[float | None] = [None]  # after 0, 1, … trials; None until one is complete
         self._front: list[Point] = []
-        self._images = spec.dataset.sizes["valid"] if spec.patience else 0
+        self._images = spec.images if spec.patience else 0
         self._configs = size(spec.space)
         self._tried: set[str] = set()
         self.epochs = 0  # of the told trials

@@ -118,6 +118,7 @@ def task(spec: StudySpec, number: int, config: Config, history: History, until: 
         spec.pruner_settings,
         past,
         until,
+        metric=spec.metric,
     )
 
 

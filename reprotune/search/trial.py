@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from reprotune.data.stored import open_dataset
 from reprotune.errors import UserError, is_shortage, one_line
+from reprotune.params import Metric
 from reprotune.search.history import HistorySnapshot
 from reprotune.search.pruners import PRUNERS, TrialPruner
 from reprotune.training.cost import Cost, measure
@@ -35,6 +36,7 @@ class Task:
     history: HistorySnapshot
     until: int | None = None  # the epoch of a rung, at which it ends for now
     reached: "Result | None" = None  # there, when it goes on
+    metric: Metric = "accuracy"
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class Result:
 
     @property
     def accuracy(self) -> float | None:
-        """On valid, after the last epoch."""
+        """On valid, after the last epoch, by the study's metric."""
         return self.curve[-1].valid_accuracy if self.curve else None
 
     @property
@@ -97,7 +99,7 @@ def run_trial(task: Task) -> Result:
         if task.reached and task.reached.checkpoint:  # else from its start, to the same bits
             training.resume(task.reached.checkpoint)
             before = task.reached.curve
-        for epoch, point in enumerate(chain(before, training.curve(valid)), start=1):
+        for epoch, point in enumerate(chain(before, training.curve(valid, task.metric)), start=1):
             curve.append(point)
             # A trial that has reached its last epoch is complete: nothing would be saved.
             if pruner.should_prune(epoch, point.valid_accuracy) and epoch < epochs:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from reprotune.data import metric
 from reprotune.results.scores import on_valid, told
 from reprotune.results.winners import accuracy, as_config, best, complete, feasible, pareto_front
 from reprotune.search.spec import StudySpec
@@ -19,20 +20,21 @@ def of_study(spec: StudySpec, trials: Sequence[Trial], link: Link) -> str:
     """Its counts, its best trials or its front, and how to read the nested runs."""
     states = [trial.result.state for trial in trials]
     counts = ", ".join(f"{states.count(state)} {name}" for state, name in _STATES.items())
-    found = _front(spec, trials, link) if spec.cost else _best(trials, link)
+    found = _front(spec, trials, link) if spec.cost else _best(spec, trials, link)
     return "\n".join([f"{len(trials)} trials: {counts}.\n", *found, f"\n{READING} Figures and tables: Artifacts."])
 
 
-def _best(trials: Sequence[Trial], link: Link) -> Iterator[str]:
+def _best(spec: StudySpec, trials: Sequence[Trial], link: Link) -> Iterator[str]:
     winner = best(trials)
     found = on_valid(as_config(winner))
-    yield f"Best: trial {winner.number}, validation accuracy {found}. [Its run]({link(winner.number)})\n"
+    score = f"validation {metric.told(spec.metric)}"
+    yield f"Best: trial {winner.number}, {score} {found}. [Its run]({link(winner.number)})\n"
     yield from (f"- {name}: {value}" for name, value in winner.config.items())
     # Where finalists were trained again, their means count, and the others are none of the best.
     again = [trial for trial in trials if trial.repeats] or complete(trials)
     ranked = sorted(again, key=lambda trial: (-accuracy(trial), trial.number))[:_MOST]
     rows = (f"| [{trial.number}]({link(trial.number)}) | {on_valid(as_config(trial))} |" for trial in ranked)
-    yield from ("\n| trial | validation accuracy |\n|---|---|", *rows)
+    yield from (f"\n| trial | {score} |\n|---|---|", *rows)
 
 
 def _front(spec: StudySpec, trials: Sequence[Trial], link: Link) -> Iterator[str]:
@@ -40,18 +42,21 @@ def _front(spec: StudySpec, trials: Sequence[Trial], link: Link) -> Iterator[str
     if not feasible(spec, trials):
         yield f"No trial reached min_accuracy, {spec.min_accuracy}: the most accurate stand in.\n"
     yield f"The Pareto front: no trial has both fewer {cost} and more accuracy than one of these.\n"
-    yield f"| trial | {cost} | validation accuracy |\n|---|---|---|"
+    yield f"| trial | {cost} | validation {metric.told(spec.metric)} |\n|---|---|---|"
     for row in map(as_config, pareto_front(spec, trials)):
         yield f"| [{row['number']}]({link(row['number'])}) | {row[cost]:,} | {on_valid(row)} |"
 
 
-def of_evaluation(scores: Mapping[str, Mapping[str, Any]], link: Link) -> str:
+def of_evaluation(scores: Mapping[str, Mapping[str, Any]], link: Link, score: str, model_id: str = "") -> str:
     """The winners by name, as the evaluation's metrics.json has them; each is a nested run, numbered in this order."""
     rows = [
         f"| [{name}]({link(number)}) | {told(score['test_accuracy'])} | {score['flops']:,} | {score['parameters']:,} |"
         for number, (name, score) in enumerate(scores.items())
     ]
-    head = "| winner | test accuracy | flops | parameters |\n|---|---|---|---|"
+    head = f"| winner | test {score} | flops | parameters |\n|---|---|---|---|"
     seeds = max(score["test_accuracy"]["n"] for score in scores.values())
     about = f"Trained again on train + valid, scored on test: mean ± standard deviation over {seeds} seeds."
-    return "\n".join([f"{about}\n", head, *rows, "\nThe report of the whole run: Artifacts, report.html."])
+    call = f'mlflow.pyfunc.load_model("models:/{model_id}").predict(["a.png"])'
+    load = f"\nThe first of the best config's models, for Python in the repository's root: `{call}`."
+    last = "\nThe report of the whole run: Artifacts, report.html."
+    return "\n".join([f"{about}\n", head, *rows, *([load] if model_id else []), last])

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from reprotune.artifacts import digest, flat
 from reprotune.environment import git
-from reprotune.tracking import project, store, trial_run, view
+from reprotune.tracking import model, project, store, trial_run, view
 from reprotune.tracking.store import NOTE
 from reprotune.tracking.trial_run import milliseconds
 
@@ -156,6 +156,16 @@ class ParentRun:
     def link(self, number: int) -> str:
         """To the nested run of a trial, for a description."""
         return view.of_run(self._run.info.experiment_id, self._nested[number])
+
+    def log_model(self, files: Iterable[Path], config: Mapping[str, Any]) -> str:
+        """As a model of MLflow's own; its id. A server without models gets its files."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return model.log(self._client, self._run, files, config)
+        except MlflowException:
+            self.log_files((file, "model") for file in files)
+            return ""
 
     def log_files(self, files: Files) -> None:
         _log_files(self._client, self.id, files)

@@ -10,6 +10,8 @@ from torch.nn import functional as F
 
 from reprotune.arithmetic import dropout, floating_point
 from reprotune.data.images import Inputs, Split
+from reprotune.data.metric import share_right
+from reprotune.params import Metric
 from reprotune.training.augmentation import augmented
 from reprotune.training.batches import batch_sizes
 from reprotune.training.learning_curve import Epoch
@@ -70,10 +72,10 @@ class Training:
             self._schedule.step()
         return loss.detach()
 
-    def curve(self, valid: Split) -> Iterator[Epoch]:
+    def curve(self, valid: Split, metric: Metric = "accuracy") -> Iterator[Epoch]:
         """Train the epochs that are left, and yield each one's point as it is reached: who prunes stops iterating."""
         for train_loss in self.epochs():
-            valid_loss, valid_accuracy = score(self._model, valid)
+            valid_loss, valid_accuracy = score(self._model, valid, metric)
             if not math.isfinite(train_loss + valid_loss):
                 raise Diverged(f"loss became {train_loss + valid_loss} in epoch {self._done}")
             yield Epoch(train_loss, valid_loss, valid_accuracy)
@@ -110,17 +112,18 @@ def fit(model: nn.Module, config: Config, train: Split, seed: int) -> Iterator[f
 
 @floating_point.settings()
 @torch.inference_mode()
-def score(model: nn.Module, split: Split) -> tuple[float, float]:
-    """(mean cross entropy in nats, share of examples classified correctly)."""
+def score(model: nn.Module, split: Split, metric: Metric = "accuracy") -> tuple[float, float]:
+    """(mean cross entropy in nats, share of examples classified correctly, as the metric has it)."""
     model.eval()
-    loss, correct, examples = 0.0, 0, len(split.labels)
+    loss, right, examples = 0.0, list[Tensor](), len(split.labels)
     sizes = batch_sizes(examples, _VALID_BATCH)
     batches = (torch.split(tensor, sizes) for tensor in split)
     for images, labels in zip(*batches, strict=True):
         logits = model(pixels(images))
         loss += F.cross_entropy(logits, labels, reduction="sum").item()
-        correct += int((logits.argmax(dim=1) == labels).sum())
-    return loss / examples, correct / examples
+        right.append(labels[logits.argmax(dim=1) == labels])
+    found, images = (torch.bincount(classes, minlength=logits.shape[1]) for classes in (torch.cat(right), split.labels))
+    return loss / examples, share_right(found.tolist(), images.tolist(), metric)
 
 
 def pixels(images: Tensor) -> Tensor:

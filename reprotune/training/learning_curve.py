@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 
 class Epoch(NamedTuple):
-    """Mean cross entropy (nats) while training and on valid; share of valid classified correctly.
+    """Mean cross entropy (nats) while training and on valid; share of valid classified correctly, by data.metric.
 
     The training loss is the one that is minimised: of smoothed labels and augmented images, if they are.
     """

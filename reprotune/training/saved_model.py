@@ -79,16 +79,16 @@ def load(content: bytes, config: Config, inputs: Inputs) -> "nn.Module":
     return model
 
 
-def read() -> "tuple[nn.Module, Description]":
+def read(folder: Path = FOLDER) -> "tuple[nn.Module, Description]":
     """The model, ready to classify. Raises UserError."""
     try:
-        description = Description.model_validate(read_json(FOLDER / "model.json"))
+        description = Description.model_validate(read_json(folder / "model.json"))
         inputs = Inputs(description.shape, len(description.classes), description.mean, description.std)
-        model = load((FOLDER / "weights.safetensors").read_bytes(), description.config, inputs)
+        model = load((folder / "weights.safetensors").read_bytes(), description.config, inputs)
     except FileNotFoundError:
-        raise UserError(f"{FOLDER}: holds no model; `dvc repro`, or `dvc pull`, puts it there") from None
+        raise UserError(f"{folder}: holds no model; `dvc repro`, or `dvc pull`, puts it there") from None
     except (KeyError, RuntimeError, SafetensorError, ValidationError, ValueError) as error:
-        raise UserError(f"{FOLDER}: is damaged ({one_line(error)}); `dvc repro -f evaluate` makes it again") from None
+        raise UserError(f"{folder}: is damaged ({one_line(error)}); `dvc repro -f evaluate` makes it again") from None
     return model.eval(), description
 
 

@@ -104,3 +104,13 @@ def test_classes_out_of_balance(dataset: StoredDataset) -> None:
     found = str(next(out_of_balance(run(one, balance=SKEWED))))
     assert found.startswith("Class cat has 900 training images, class emu 40. Always answering cat would have")
     assert "an accuracy of 0.90 on valid" in found
+    assert found.endswith("Set data.metric to balanced_accuracy, or add images of these to data.images.folder.")
+    balanced = study(dataset, [{"accuracy": 0.9}], data__metric="balanced_accuracy")
+    assert not list(out_of_balance(run(balanced, balance=SKEWED)))
+
+
+def test_always_answering_the_largest_class_is_no_balanced_accuracy(dataset: StoredDataset) -> None:
+    """It has 0.90 by accuracy, and a third by the other."""
+    for metric, said in (("accuracy", True), ("balanced_accuracy", False)):
+        one = study(dataset, [{"accuracy": 0.9}], balance=SKEWED, data__metric=metric)
+        assert bool(list(learned_nothing(one))) == said

@@ -12,9 +12,11 @@ from ruamel.yaml import YAML
 
 from reprotune.advice import checks
 from reprotune.advice.run import Advice, read_run
-from reprotune.artifacts import read_csv, read_json, read_yaml
+from reprotune.artifacts import read_csv, read_json, read_yaml, write_json
 from reprotune.data.stored import Own, StoredDataset
 from reprotune.errors import UserError
+from reprotune.figures import model as model_figures
+from reprotune.figures import study as study_figures
 from reprotune.params import Params
 from reprotune.pipeline import evaluation, page, report
 from reprotune.pipeline.run_study import run_study
@@ -191,6 +193,36 @@ def test_one_seed_has_no_deviation_and_none_is_told(
     assert "points of test accuracy (1 seed)" in " ".join(printed.split())
     assert not re.search(r"± ?[0-9]|\b1 (seeds|trainings)", page + printed)
     report.track(PARAMS, read.read_studies(PARAMS, dataset), dataset)
+
+
+def test_page_figures_and_summary_name_the_metric(
+    source: str, dataset: StoredDataset, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    drawn = ("optimization_history", "importances")
+    monkeypatch.setattr(study_figures, "FIGURES", {name: study_figures.FIGURES[name] for name in drawn})
+    monkeypatch.setattr(model_figures, "FIGURES", {})
+    balanced = make_params(evaluate__seeds=2, training__epochs=2, data__metric="balanced_accuracy")
+    for spec in read.read_studies(balanced, dataset):
+        made_by = read_json(spec.folder / "study.json")
+        write_json(spec.folder / "study.json", {**made_by, "declared": spec.declared, "metric": spec.metric})
+    report.draw(read.read_studies(balanced, dataset), dataset)
+    report.write(balanced, dataset)
+    capsys.readouterr()
+    summary.main()
+    page, printed = report.REPORT.read_text(), " ".join(capsys.readouterr().out.split())
+    assert "points of test balanced accuracy" in printed
+    assert {"validation balanced accuracy", "test balanced accuracy"} <= set(Page(page).texts["th"])
+    assert "accuracy is the balanced accuracy: the mean over the classes" in page
+    assert "accuracy is the" not in source
+    figures = [
+        *(Path(f"results/single_objective/figures/{name}.svg") for name in drawn),
+        report.SCORES,
+        report.FIGURES / "gain.svg",
+    ]
+    names = [re.findall("<!-- ([a-z ]*accuracy)", figure.read_text()) for figure in figures]
+    assert {name for found in names for name in found} == {
+        f"{split}balanced accuracy" for split in ("validation ", "test ", "")
+    }
 
 
 def test_the_leaderboard_has_every_trial(source: str) -> None:

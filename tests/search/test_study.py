@@ -11,11 +11,13 @@ from typing import Any
 
 import optuna
 import pytest
+import torch
 from conftest import SPACE, Dying, InlineExecutor, Killed, facts, make_params, run
 from optuna.trial import TrialState
 from tasks import failing, hangs_once, killed_if_wide, lacks_memory_if_wide
 
 from reprotune.arithmetic import kernels
+from reprotune.data.images import Split
 from reprotune.data.stored import StoredDataset
 from reprotune.errors import ParamsError, UserError
 from reprotune.params import Finalists
@@ -24,7 +26,7 @@ from reprotune.search import spec as specs
 from reprotune.search.history import History
 from reprotune.search.pruners import ONE_OBJECTIVE, SEVERAL_OBJECTIVES
 from reprotune.search.samplers import PRUNED_AS_COMPLETE, SAMPLERS, SINGLE_OBJECTIVE_ONLY, TAKE_CONSTRAINTS, successor
-from reprotune.search.space import size, suggest
+from reprotune.search.space import default_config, size, suggest
 from reprotune.search.spec import StudySpec
 from reprotune.search.stopping import Stopping, ended_by
 from reprotune.search.trial import Result, Task, run_trial
@@ -373,6 +375,20 @@ def test_a_failed_trial_has_its_reason_and_the_study_goes_on(dataset: StoredData
     assert all(trial.result.state != "FAIL" for trial in trials if trial.config["lr"] == 0.01)
 
 
+def test_the_metric_is_what_every_trial_is_scored_by(dataset: StoredDataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 3 images of class 0 and 1 of class 1 in valid, by a model that knows class 0 alone."""
+    labels = torch.tensor([0, 0, 0, 1])
+    held = Split(torch.zeros(4, 1, 8, 8, dtype=torch.uint8), labels)
+    monkeypatch.setattr(StoredDataset, "load", lambda *_: held)
+    monkeypatch.setattr(StoredDataset, "class_sizes", lambda *_: [3, 1])
+    config = dict(default_config(make_params()), epochs=10, lr=0.1)
+    for metric, accuracy, images in (("accuracy", 0.75, 4), ("balanced_accuracy", 0.5, 3)):
+        declared = replace(spec(dataset), metric=metric)  # type: ignore[arg-type]
+        tasks = (study.task(declared, 0, config, History()), study.repeat_task(declared, 0, config, 0))
+        assert [run_trial(task).accuracy for task in tasks] == [accuracy, accuracy]
+        assert declared.images == pytest.approx(images)
+
+
 def test_identity(dataset: StoredDataset, monkeypatch: pytest.MonkeyPatch) -> None:
     base = spec(dataset)
     longer = [replace(base, n_trials=1), replace(base, timeout=9.0)]
@@ -383,6 +399,7 @@ def test_identity(dataset: StoredDataset, monkeypatch: pytest.MonkeyPatch) -> No
     others += [replace(base, space={**base.space, "lr": 0.1}), replace(base, objectives=("flops", "accuracy"))]
     others += [replace(base, caps=Caps(max_flops=900)), replace(base, caps=Caps(max_parameters=900))]
     others += [replace(base, min_accuracy=0.5), replace(base, min_accuracy=0.6)]
+    others += [replace(base, metric="balanced_accuracy")]
     assert {declared.identity for declared in longer} == {base.identity}
     assert len({declared.identity for declared in [base, *others]}) == len(others) + 1
     monkeypatch.setenv("MKL_CBWR", "COMPATIBLE")

@@ -94,6 +94,6 @@ def test_the_evaluation_describes_itself() -> None:
         "best": {"test_accuracy": {"mean": 0.9, "std": 0.01, "n": 5}, "flops": 2000, "parameters": 1000},
         "default": {"test_accuracy": {"mean": 0.8, "n": 1}, "flops": 10, "parameters": 5},
     }
-    note = of_evaluation(scores, "#/runs/{}".format)
+    note = of_evaluation(scores, "#/runs/{}".format, "accuracy")
     assert "| [best](#/runs/0) | 0.9000 ± 0.0100 | 2,000 | 1,000 |" in note
     assert "| [default](#/runs/1) | 0.8000 | 10 | 5 |" in note

@@ -1,7 +1,7 @@
 import math
 from collections.abc import Mapping
 from itertools import islice
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -13,6 +13,7 @@ from reprotune.arithmetic import optimizers
 from reprotune.arithmetic.layers import Normalise
 from reprotune.data.images import Split
 from reprotune.data.stored import StoredDataset
+from reprotune.params import Metric
 from reprotune.training.fit import Diverged, Training, fit, learning_curve, new_model, pixels, score
 from reprotune.training.optimizers import OPTIMIZERS, SCHEDULES, new_optimizer
 
@@ -45,6 +46,25 @@ def test_score_in_closed_form() -> None:
     loss, accuracy = score(model, Split(torch.zeros(8, 1, 2, 2, dtype=torch.uint8), labels))
     assert loss == pytest.approx(math.log(5), rel=1e-6)
     assert accuracy == 3 / 8
+
+
+def test_balanced_accuracy_in_closed_form() -> None:
+    """The same model: of the five classes it knows one, however many images that has; a class without any is none."""
+    model = nn.Sequential(nn.Flatten(), nn.Linear(4, 6))
+    for parameter in model.parameters():
+        nn.init.zeros_(parameter)
+    images = torch.zeros(8, 1, 2, 2, dtype=torch.uint8)
+    loss, accuracy = score(model, Split(images, torch.tensor([0, 0, 0, 1, 2, 3, 4, 4])), "balanced_accuracy")
+    assert loss == pytest.approx(math.log(6), rel=1e-6)
+    assert accuracy == pytest.approx(1 / 5)
+
+
+def test_with_classes_of_equal_size_both_metrics_agree(dataset: StoredDataset) -> None:
+    model, valid = new_model(CONFIG, dataset.inputs, 0), dataset.load("valid")
+    assert len(set(dataset.class_sizes("valid"))) == 1
+    plain, balanced = (score(model, valid, metric) for metric in get_args(Metric))
+    assert plain == pytest.approx(balanced, abs=1e-15)
+    assert 0 < plain[1] < 1
 
 
 def one_pixel() -> tuple[nn.Module, Tensor, Split]:

@@ -1,0 +1,67 @@
+"""The model that MLflow keeps is the one in results/model/, and predicts as that does."""
+
+from pathlib import Path
+
+import mlflow
+import pandas as pd  # type: ignore[import-untyped]
+import pytest
+from conftest import CONFIG
+from PIL import Image
+
+from reprotune.data.stored import StoredDataset
+from reprotune.tracking.parent_run import parent_run
+from reprotune.training import saved_model
+from reprotune.training.fit import new_model
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*Any type hint:UserWarning")  # mlflow.pyfunc, when it is imported
+FILES = {"data/model.json", "data/weights.safetensors", "MLmodel"}  # no pickle
+
+
+@pytest.fixture
+def files(dataset: StoredDataset, repository: Path) -> list[Path]:
+    """Those of a model in results/model/."""
+    (repository / "weights").write_bytes(saved_model.weights(new_model(CONFIG, dataset.inputs, 0), 0.5))
+    saved_model.write(repository / "weights", CONFIG, dataset)
+    return sorted(saved_model.FOLDER.iterdir())
+
+
+def test_it_predicts_as_the_saved_one(files: list[Path], dataset: StoredDataset) -> None:
+    with parent_run("evaluate", "same", {}) as parent:
+        model_id = parent.log_model(files, CONFIG)
+    paths = [Path(f"{number}.png") for number in range(3)]
+    for path, image in zip(paths, dataset.load("test").images, strict=False):
+        Image.fromarray(image[0].numpy()).save(path)
+    expected = [saved_model.classify(*saved_model.read(), path) for path in paths]
+    for address in (f"models:/{model_id}", f"runs:/{parent.id}/model"):
+        loaded = mlflow.pyfunc.load_model(address)
+        assert loaded.predict([str(path) for path in paths]) == expected
+        assert loaded.predict(pd.DataFrame({"picture": map(str, paths)})) == expected
+    logged = mlflow.get_logged_model(model_id)
+    assert logged.params == {name: str(value) for name, value in CONFIG.items()}
+    kept = Path(logged.artifact_location.removeprefix("file://"))
+    found = {str(path.relative_to(kept)) for path in kept.rglob("*") if path.is_file()}
+    assert found - {"registered_model_meta"} == FILES  # MLflow writes that one when it loads
+
+
+def test_it_is_logged_once(files: list[Path]) -> None:
+    found = []
+    for _ in range(2):
+        with parent_run("evaluate", "same", {}) as parent:
+            found.append(parent.log_model(files, CONFIG))
+    assert found[0] == found[1] != ""
+    assert len(mlflow.search_logged_models(output_format="list", experiment_ids=[_experiment()])) == 1
+
+
+def test_a_server_without_models_keeps_the_files(files: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = mlflow.exceptions.MlflowException("not found")
+    monkeypatch.setattr(mlflow.MlflowClient, "create_logged_model", lambda *_, **__: (_ for _ in ()).throw(refused))
+    with parent_run("evaluate", "same", {}) as parent:
+        assert parent.log_model(files, CONFIG) == ""
+    kept = mlflow.MlflowClient().list_artifacts(parent.id, "model")
+    assert [file.path for file in kept] == ["model/model.json", "model/weights.safetensors"]
+
+
+def _experiment() -> str:
+    found = mlflow.get_experiment_by_name("evaluate")
+    assert found is not None
+    return str(found.experiment_id)
