@@ -35,9 +35,10 @@ class LocalPool(Pool):
     def attempt(self, future: TaskFuture) -> None:
         try:
             future.attempt = self._processes.submit(future.task)
-        except BrokenExecutor as broken:  # told to whoever awaits it
+        except (BrokenExecutor, OSError) as error:  # told to whoever awaits it
+            # Its pipes are closed under a worker that starts while another one's death breaks the pool: an OSError.
             future.attempt = Future()
-            future.attempt.set_exception(broken)
+            future.attempt.set_exception(error if may_pass(error) else BrokenExecutor(str(error)))
 
     def wait_for(self, future: TaskFuture, timeout: float | None) -> Any:
         self.pending.remove(future)

@@ -43,7 +43,7 @@ def test_steps_of_shares_compare_at_the_same_share_of_the_training() -> None:
     trial = (1.0, (0.15, 0.4, 0.66, 0.71))
     assert Pruned(partial(ParetoPruner, 0.05))([rival, trial], 1) == [8, 4]
     assert Pruned(NopPruner, rung=LedRung(epoch=1, margin=0.05))([rival, trial], 8) == [8, 4]  # in flight
-    assert Pruned(NopPruner, rung=LedRung(epoch=2, margin=0.05))([trial, rival], 8) == [4, 8]
+    assert Pruned(NopPruner, rung=LedRung(epoch=2, margin=0.05))([trial, rival], 8) == [4, 2]
     assert Pruned(partial(ParetoPruner, 0.05), shares=2)([rival, trial], 1) == [8, 2]
     assert Pruned(partial(ParetoPruner, 0.1), shares=2)([rival, trial], 1) == [8, 4]
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -124,6 +125,23 @@ PASSING = (
     OSError(errno.EIO, "as told"),
     torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
 )
+
+
+def test_a_pool_that_breaks_while_a_worker_starts_costs_no_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    with engines.started(make_execution(workers=1)) as pool:
+        assert isinstance(pool, local_pool.LocalPool)
+        broken = [OSError("handle is closed"), OSError(errno.EBADF, "bad")]
+        spawn = ProcessPoolExecutor._spawn_process  # type: ignore[attr-defined]
+
+        def spawned(processes: ProcessPoolExecutor) -> None:
+            if broken:
+                raise broken.pop()
+            spawn(processes)
+
+        monkeypatch.setattr(ProcessPoolExecutor, "_spawn_process", spawned)
+        futures = [pool.submit(abs, -number) for number in range(4)]
+        assert [future.result() for future in futures] == [0, 1, 2, 3]
+        assert not broken
 
 
 def test_a_dead_worker_costs_no_other_task(tmp_path: Path) -> None:
