@@ -11,7 +11,7 @@ export LOGNAME ?= $(firstword $(shell id -un 2> /dev/null || id -u))
 export HOME ?= $(shell echo ~)
 unexport PYTHONHOME PYTHONPATH PYTHONSAFEPATH  # other libraries than the environment's, or none of the project's
 
-.PHONY: help setup differs repro preset verify retry tracking test test-cluster test-processors soak bench audit ui
+.PHONY: help setup differs repro preset verify retry tracking test test-cluster test-processors soak bench audit ui dashboard
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -66,7 +66,7 @@ test: setup  ## all tests, the linter and the type checker
 	ruff check . && ruff format --check . && mypy
 	python -m pytest
 
-test-cluster: setup  ## the long tests: Dask, MLflow server, DVC remotes
+test-cluster: setup  ## the long tests: Dask, SLURM, PostgreSQL, S3, MLflow's server, DVC in a team
 	python -m pytest -m cluster
 
 test-processors: setup  ## the same bits on other processors, under emulation: needs qemu-user
@@ -84,3 +84,6 @@ audit:  ## check the pinned dependencies for known vulnerabilities
 
 ui: setup  ## MLflow at http://127.0.0.1:5000
 	python -m stages.ui
+
+dashboard: setup  ## Optuna's dashboard of the studies, read only, at http://127.0.0.1:8080
+	python -m stages.dashboard

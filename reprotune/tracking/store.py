@@ -92,6 +92,7 @@ def prepared() -> str:
     """The store's address. If it is a file, it is there, and leads to the artifacts beside it."""
     file = _file()
     if file is None:
+        _ask_once()
         return _address()
     with usable(OSError, UnicodeError):
         str(file).encode()  # MLflow writes it into the database, which a locale that cannot name the folder prevents
@@ -101,20 +102,40 @@ def prepared() -> str:
     return database.address(file)
 
 
+def _ask_once() -> None:
+    """MLflow itself asks a database that refuses it ten times over, for 100 s."""
+    with usable(*MISTAKEN):
+        from mlflow.store.db.db_types import DATABASE_ENGINES
+        from sqlalchemy import NullPool, create_engine
+
+        if _address().partition(":")[0].partition("+")[0] in DATABASE_ENGINES:
+            create_engine(_address(), poolclass=NullPool).connect().close()
+
+
 def experiment(name: str) -> "tuple[MlflowClient, str]":
     """(client, id of the experiment). Those who share a server may set REPROTUNE_EXPERIMENT_PREFIX."""
     import mlflow
 
     mlflow.set_tracking_uri(prepared())
     client, title = mlflow.MlflowClient(), _title(name)
-    if found := client.get_experiment_by_name(title):
-        if found.lifecycle_stage == "deleted":
-            client.restore_experiment(found.experiment_id)
-        return client, found.experiment_id
+    found = client.get_experiment_by_name(title)
+    if not found:
+        try:
+            return client, _made(client, name, title)
+        except mlflow.MlflowException:
+            found = client.get_experiment_by_name(title)  # another project may have made it meanwhile
+            if not found:
+                raise
+    if found.lifecycle_stage == "deleted":
+        client.restore_experiment(found.experiment_id)
+    return client, found.experiment_id
+
+
+def _made(client: "MlflowClient", name: str, title: str) -> str:
     file = _file()
     location = database.artifacts(file) / name if file else None
     tags = {NOTE: EXPERIMENTS.get(name, ""), view.TAG: view.new(name)}
-    return client, client.create_experiment(title, location and location.as_uri(), tags)
+    return str(client.create_experiment(title, location and location.as_uri(), tags))
 
 
 def _title(name: str) -> str:
