@@ -23,6 +23,6 @@ def default_accuracy(params: Params, dataset: StoredDataset, executor: Executor)
     if trial.result.accuracy is None or trial.result.state == "FAIL":
         key = f"{PARAMS}: multi_objective.min_accuracy = 'default'"
         raise UserError(f"{key}: the default config failed ({trial.result.reason}); give a number, or null")
-    reached = f"a {told(alone.metric)} of {trial.result.accuracy:.4f}"
-    print(f"multi_objective.min_accuracy: the default config reaches {reached} on valid", flush=True)
+    reached = f"the default config reaches {trial.result.accuracy:.4f} on valid"
+    print(f"multi_objective.min_accuracy: {reached} ({told(alone.metric)})", flush=True)
     return trial.result.accuracy
