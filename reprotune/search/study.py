@@ -55,10 +55,7 @@ def run(
     What was asked and lies beyond the study's end is left in the journal, asked or told, for a longer one.
     meanwhile: called once the first window is asked, and before any of it is told.
     """
-    if not journal.trials:
-        for number, (config, result) in enumerate(spec.adopted):
-            journal.ask(frozen_trial(spec, number, config, None))
-            journal.tell(number, result, spec.values(result), 0.0)
+    _adopt(spec, journal)
     known = told(spec, journal)
     most = len(known) if ended_by(spec, known) else spec.n_trials
     window, stopping = _Window(spec, journal, executor), Stopping(spec)
@@ -75,6 +72,15 @@ def run(
         if ended:
             break
     journal.end(number)
+
+
+def _adopt(spec: StudySpec, journal: Journal) -> None:
+    """Record what a journal lacks of the adopted trials: all of them, or what a kill amid this has left."""
+    for number, (config, result) in enumerate(spec.adopted):
+        if number == len(journal.trials):
+            journal.ask(frozen_trial(spec, number, config, None))
+        if not journal.trial(number).state.is_finished():
+            journal.tell(number, result, spec.values(result), 0.0)
 
 
 def told(spec: StudySpec, journal: Journal) -> list[Trial]:

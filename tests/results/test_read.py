@@ -15,6 +15,7 @@ from reprotune.data.stored import StoredDataset
 from reprotune.errors import ParamsError, UserError
 from reprotune.pipeline import run_study, verify
 from reprotune.results import read
+from reprotune.search import journal, study
 from reprotune.search import spec as specs
 from reprotune.search.pruners import ONE_OBJECTIVE, SEVERAL_OBJECTIVES
 from reprotune.search.spec import StudySpec
@@ -255,6 +256,14 @@ def test_what_lies_in_another_space_is_adopted(
     with pytest.raises(Killed):
         run(declared, Path("killed"), Dying(2))
     assert facts(run(declared, Path("killed"), Dying(14 - len(fitting)))) == facts(trials)
+    for left, asked in ((1, 1), (1, 2), (0, 1)):  # killed as they are adopted, also between a trial's two records
+        path = Path(f"adopting {left} {asked}") / declared.journal
+        with journal.opened(path, declared.directions, lambda _: False) as opened:
+            for number, (config, result) in enumerate(declared.adopted[:asked]):
+                opened.ask(study.frozen_trial(declared, number, config, None))
+                if number < left:
+                    opened.tell(number, result, declared.values(result), 0.0)
+        assert facts(run(declared, path.parents[1], Dying(14 - len(fitting)))) == facts(trials)
 
     run_study.run_study(declared, InlineExecutor(), anew=False)
     shutil.rmtree("studies")
