@@ -3,16 +3,11 @@
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
-import time
-import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import MappingProxyType
 
-from deployment import kill
 from parts import free_ports, need
 
 PASSWORD = "correct-horse"
@@ -59,32 +54,3 @@ def postgres() -> Iterator[Postgres]:
             yield found
         finally:
             found.stop()
-
-
-@contextmanager
-def mlflow_server(
-    backend: str, artifacts: str, port: int, log: Path, variables: Mapping[str, str] = MappingProxyType({})
-) -> Iterator[subprocess.Popen[bytes]]:
-    """A server of one worker, whose artifacts go through it."""
-    stores = ("--backend-store-uri", backend, "--artifacts-destination", artifacts)
-    where = ("--host", "127.0.0.1", "--port", str(port), "--workers", "1")
-    own = {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW_")} | dict(variables)
-    own["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"  # five processes more
-    with log.open("ab") as file:
-        command = [sys.executable, "-m", "mlflow", "server", *stores, *where]
-        process = subprocess.Popen(command, stdout=file, stderr=file, cwd=log.parent, env=own)
-    try:
-        while not _healthy(port):
-            assert process.poll() is None, log.read_text()
-            time.sleep(0.2)
-        yield process
-    finally:
-        kill(process)
-
-
-def _healthy(port: int) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False

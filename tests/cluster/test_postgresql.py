@@ -11,10 +11,10 @@ import mlflow
 import pytest
 from clone import Clone
 from conftest import InlineExecutor, facts, make_params, run
-from deployment import Watched
+from deployment import Watched, mlflow_server
 from mlflow import MlflowClient
 from parts import free_ports
-from servers import PASSWORD, Postgres, mlflow_server, postgres
+from servers import PASSWORD, Postgres, postgres
 
 from reprotune.data.stored import StoredDataset
 from reprotune.errors import UserError

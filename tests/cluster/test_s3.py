@@ -15,10 +15,9 @@ from uuid import uuid4
 
 import pytest
 from clone import Clone
-from deployment import kill
+from deployment import kill, mlflow_server
 from mlflow import MlflowClient
 from parts import free_ports, need
-from servers import mlflow_server
 
 pytestmark = pytest.mark.cluster
 

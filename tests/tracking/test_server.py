@@ -1,18 +1,14 @@
 """A real `mlflow server` over HTTP, with SQLite and an artifact store behind it: as good as the local store."""
 
 import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
-from urllib.error import URLError
 
 import mlflow
 import pytest
 from conftest import InlineExecutor, facts, make_params, run
-from deployment import Watched, kill
+from deployment import Watched, kill, mlflow_server
 
 from reprotune.data.stored import StoredDataset
 from reprotune.pipeline import run_study
@@ -23,30 +19,8 @@ from reprotune.tracking import store, trial_run
 pytestmark = pytest.mark.cluster
 
 
-@contextmanager
-def server(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
-    backend = ("--backend-store-uri", f"sqlite:///{folder / 'server.db'}")
-    artifacts = ("--artifacts-destination", str(folder / "artifacts"))
-    where = ("--host", "127.0.0.1", "--port", str(port), "--workers", "1")
-    with (folder / "server.log").open("ab") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "mlflow", "server", *backend, *artifacts, *where], stdout=log, stderr=log
-        )
-    try:
-        while not healthy(port):
-            assert process.poll() is None, (folder / "server.log").read_text()
-            time.sleep(0.2)
-        yield process
-    finally:
-        kill(process)
-
-
-def healthy(port: int) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as answer:
-            return bool(answer.status == 200)
-    except (URLError, OSError):
-        return False
+def server(folder: Path, port: int) -> AbstractContextManager[subprocess.Popen[bytes]]:
+    return mlflow_server(f"sqlite:///{folder / 'server.db'}", str(folder / "artifacts"), port, folder / "server.log")
 
 
 def free_port() -> int:
