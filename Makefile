@@ -11,7 +11,7 @@ export LOGNAME ?= $(firstword $(shell id -un 2> /dev/null || id -u))
 export HOME ?= $(shell echo ~)
 unexport PYTHONHOME PYTHONPATH PYTHONSAFEPATH  # other libraries than the environment's, or none of the project's
 
-.PHONY: help setup differs repro preset verify retry tracking test test-cluster test-processors soak bench audit ui dashboard
+.PHONY: help setup differs repro preset verify retry tracking test test-cluster test-processors soak bench audit ui dashboard docs-figures
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -84,6 +84,9 @@ audit:  ## check the pinned dependencies for known vulnerabilities
 
 ui: setup  ## MLflow at http://127.0.0.1:5000
 	python -m stages.ui
+
+docs-figures: setup  ## the pictures of README.md and docs/, from a run in a new clone: needs chromium
+	python -m benchmarks.pictures
 
 dashboard: setup  ## Optuna's dashboard of the studies, read only, at http://127.0.0.1:8080
 	python -m stages.dashboard

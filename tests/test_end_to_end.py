@@ -175,15 +175,12 @@ def test_dvc_commands(clone: Clone) -> None:
     clone.run("git", "checkout", "params.yaml")
 
 
-def test_experiments_end_up_in_the_repositorys_store(clone: Clone) -> None:
-    change = ("-S", "single_objective.n_trials")
-    clone.run("dvc", "exp", "run", "-n", "elsewhere", "--temp", change[0], f"{change[1]}=2", "single_objective")
-    clone.run("dvc", "exp", "run", "-n", "queued", "--queue", change[0], f"{change[1]}=3", "single_objective")
-    clone.run("dvc", "queue", "start")
-    clone.run("dvc", "queue", "logs", "-f", "queued")
-    assert [sum(runs.values()) for runs in clone.statuses("single_objective")] == [TRIALS, 2, 3]
-    shown = clone.run("dvc", "exp", "show", "--csv")
-    assert all(name in shown for name in ("elsewhere", "queued"))
+def test_an_experiment_ends_up_in_the_repositorys_store(clone: Clone) -> None:
+    """So do the queue's, which tests/cluster/test_team.py runs."""
+    change = ("-S", "single_objective.n_trials=2")
+    clone.run("dvc", "exp", "run", "-n", "elsewhere", "--temp", *change, "single_objective")
+    assert [sum(runs.values()) for runs in clone.statuses("single_objective")] == [TRIALS, 2]
+    assert "elsewhere" in clone.run("dvc", "exp", "show", "--csv")
     assert clone.status() == ""
 
 

@@ -125,3 +125,23 @@ def test_an_experiment_is_pushed_and_applied_elsewhere(one: Clone, tmp_path: Pat
     other.run("dvc", "exp", "apply", "longer")
     assert "up to date" in other.run("dvc", "repro")
     assert other.results() == found
+
+
+def test_two_experiments_of_the_queue_at_once(one: Clone) -> None:
+    """They share the cores and MLflow's store, and each has the bytes that it has alone."""
+    lengths = (TRIALS, TRIALS + 1)
+    for n_trials in lengths:
+        one.run("dvc", "exp", "run", "--queue", "--name", f"of-{n_trials}", "-S", f"{STAGE}.n_trials={n_trials}", STAGE)
+    one.run("dvc", "queue", "start", "--jobs", "2")
+    for n_trials in lengths:
+        one.run("dvc", "queue", "logs", "--follow", f"of-{n_trials}")
+    assert sorted(sum(runs.values()) for runs in one.statuses(STAGE)) == list(lengths)
+    shown = one.run("dvc", "exp", "show", "--csv")
+    assert all(f"of-{n_trials}" in shown for n_trials in lengths)
+    for n_trials in lengths:
+        one.run("dvc", "exp", "apply", f"of-{n_trials}")
+        found = one.results()
+        for name in ("results", "studies"):
+            shutil.rmtree(one.path / name, ignore_errors=True)
+        one.run(*BY_HAND)
+        assert one.results() == found
