@@ -14,17 +14,17 @@ def main() -> None:
         from reprotune.pipeline.floor import default_accuracy
         from reprotune.pipeline.run_study import run_study
         from reprotune.results import read
-        from reprotune.search import spec
+        from reprotune.search.study import declaration, preparation
         from reprotune.tracking import store
 
-        spec.check_params(chosen)
+        declaration.check_params(chosen)
         dataset = stored.open_verified(chosen.data.dataset)
         store.load()
-        spec.prepare(chosen, dataset, executor)
+        preparation.prepare(chosen, dataset, executor)
         best = read.best_params()
         by_default = chosen.multi_objective.min_accuracy == "default"
         floor = default_accuracy(chosen, dataset, executor) if by_default else None
-        declared = read.with_adopted(spec.multi_objective(chosen, dataset, best, floor))
+        declared = read.with_adopted(declaration.multi_objective(chosen, dataset, best, floor))
         if best not in declared.first:
             print("the best config lies outside multi_objective.search_space, or above its caps: it is not tried here")
         executor.share(dataset.shared_files, declared.device)

@@ -13,15 +13,17 @@ def main() -> None:
         from reprotune.data import stored
         from reprotune.pipeline.run_study import run_study
         from reprotune.results import read
-        from reprotune.search import spec
+        from reprotune.search.study import declaration, preparation
         from reprotune.tracking import store
 
-        spec.check_params(chosen)
+        declaration.check_params(chosen)
         dataset = stored.open_verified(chosen.data.dataset)
         store.load()
-        spec.prepare(chosen, dataset, executor)
-        declared = read.with_adopted(spec.from_params(chosen, "single_objective", dataset))
-        spec.from_params(chosen, "multi_objective", dataset)  # to refuse now what would be refused after this study
+        preparation.prepare(chosen, dataset, executor)
+        declared = read.with_adopted(declaration.from_params(chosen, "single_objective", dataset))
+        declaration.from_params(
+            chosen, "multi_objective", dataset
+        )  # to refuse now what would be refused after this study
         executor.share(dataset.shared_files, declared.device)
         run_study(declared, executor, anew=cli.asked("-f", "--force"))
 

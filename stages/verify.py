@@ -27,13 +27,13 @@ def main() -> None:
         from reprotune.data import stored
         from reprotune.pipeline import verify
         from reprotune.results import read
-        from reprotune.search import spec
+        from reprotune.search.study import preparation
         from reprotune.tracking import store, trial_run
 
         dataset = stored.open_verified(chosen.data.dataset)
         store.load()
-        spec.prepare(chosen, dataset, executor)
-        executor.share(dataset.shared_files, spec.resolve_device(chosen.training.device))
+        preparation.prepare(chosen, dataset, executor)
+        executor.share(dataset.shared_files, preparation.resolve_device(chosen.training.device))
         for declared in read.read_studies(chosen, dataset):
             rows = read_csv(declared.folder / "trials.csv")
             count = len(rows) if arguments.all else min(arguments.trials, len(rows))

@@ -8,10 +8,10 @@ from optuna.trial import FixedTrial
 
 from reprotune.advice.run import Balance, Run, Study
 from reprotune.data.stored import StoredDataset
-from reprotune.search import spec as specs
 from reprotune.search.space import suggest
-from reprotune.search.spec import StudySpec
-from reprotune.search.study import Trial, frozen_trial
+from reprotune.search.study import declaration
+from reprotune.search.study.spec import StudySpec
+from reprotune.search.study.trials import Trial, frozen_trial
 from reprotune.search.trial import Result
 from reprotune.training.cost import Cost
 from reprotune.training.learning_curve import Epoch
@@ -49,7 +49,7 @@ def study(
 ) -> Study:
     """Four classes, 1,000 images in each split; 0.9 of accuracy on valid has a standard error of 0.0095."""
     params = make_params(**{f"{name}__search_space": {**SPACE, **(space or {})}, **changes})
-    spec = specs.from_params(params, name, dataset)
+    spec = declaration.from_params(params, name, dataset)
     told = [trial(spec, number, given) for number, given in enumerate(trials)]
     return Study(spec, told, stopped_by, params, balance)
 

@@ -12,8 +12,8 @@ from reprotune.data.metric import effective_images, told
 from reprotune.data.stored import CLASS_BALANCE, StoredDataset
 from reprotune.params import Declared, Params
 from reprotune.results import read
-from reprotune.search.spec import StudySpec
-from reprotune.search.study import Trial
+from reprotune.search.study.spec import StudySpec
+from reprotune.search.study.trials import Trial
 from reprotune.training.models import Config
 
 Balance = Mapping[str, Mapping[str, int]]  # split → class → how many images

@@ -12,9 +12,10 @@ from dataclasses import replace
 from reprotune.data.metric import told
 from reprotune.pipeline.progress import Show
 from reprotune.results.winners import point
-from reprotune.search.journal import Journal
-from reprotune.search.spec import StudySpec
-from reprotune.search.study import Trial, awaited, repeat_task
+from reprotune.search.study.journal import Journal
+from reprotune.search.study.spec import StudySpec
+from reprotune.search.study.tasks import awaited, repeat_task
+from reprotune.search.study.trials import Trial
 from reprotune.search.trial import Result, run_trial
 
 

@@ -14,9 +14,9 @@ from reprotune.params import Section, searched_by
 from reprotune.pipeline import finalists
 from reprotune.pipeline.progress import StudyProgress, display
 from reprotune.results import best_so_far, read, winners, write
-from reprotune.search import journal, study
-from reprotune.search.spec import StudySpec
-from reprotune.search.study import Trial
+from reprotune.search.study import journal, window
+from reprotune.search.study.spec import StudySpec
+from reprotune.search.study.trials import Trial, finished, told
 from reprotune.tracking import description
 from reprotune.tracking.parent_run import ParentRun, parent_run
 
@@ -25,8 +25,8 @@ def run_study(spec: StudySpec, executor: Executor, anew: bool) -> None:
     """Run the study, or what its journal lacks of it. `anew`: train a finished one again, from its first trial."""
 
     def discard(opened: journal.Journal) -> bool:
-        trained = anew and study.finished(spec, opened)
-        return trained and finalists.finished(spec, study.told(spec, opened), opened)
+        trained = anew and finished(spec, opened)
+        return trained and finalists.finished(spec, told(spec, opened), opened)
 
     kernels.warn_if_untried()
     if spec.adopt:
@@ -50,7 +50,7 @@ def _follow(spec: StudySpec, opened: journal.Journal, executor: Executor, begun:
     progress, trials = StudyProgress(spec), list[Trial]()
     with display() as show:
         # MLflow is imported and opened while the first trials are trained.
-        for trial in study.run(spec, opened, executor, meanwhile=begun):
+        for trial in window.run(spec, opened, executor, meanwhile=begun):
             trials.append(trial)
             progress.show(trial, show)
             if not begun().failed:
@@ -72,7 +72,7 @@ def backfill(spec: StudySpec) -> int:
             _log_all(parent, spec, read.empty_study(spec), trials)
         return len(trials)
     with journal.opened(spec.journal, spec.directions, lambda _: False) as opened, _tracked(spec) as parent:
-        trials = finalists.with_repeats(spec, study.told(spec, opened), opened)
+        trials = finalists.with_repeats(spec, told(spec, opened), opened)
         _log_all(parent, spec, opened.study, trials)
         return len(trials)
 

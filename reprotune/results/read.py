@@ -11,12 +11,14 @@ from reprotune.artifacts import read_csv, read_json, read_yaml
 from reprotune.data.stored import StoredDataset
 from reprotune.errors import ParamsError, UserError
 from reprotune.params import Params
-from reprotune.search import journal
 from reprotune.search.history import History
 from reprotune.search.pruners import PRUNERS, TrialPruner
 from reprotune.search.space import contains, parse
-from reprotune.search.spec import StudySpec, default_study, from_params, multi_objective
-from reprotune.search.study import Trial, frozen_trial, past_trial, task, told
+from reprotune.search.study import journal
+from reprotune.search.study.declaration import default_study, from_params, multi_objective
+from reprotune.search.study.spec import StudySpec
+from reprotune.search.study.tasks import past_trial, task
+from reprotune.search.study.trials import Trial, frozen_trial, told
 from reprotune.search.trial import Result, State
 from reprotune.training.cost import Cost
 from reprotune.training.learning_curve import Epoch

@@ -6,7 +6,7 @@ from typing import Literal, Protocol, cast
 
 from reprotune.search.pareto import Point, extended, hypervolume
 from reprotune.search.space import size
-from reprotune.search.spec import StudySpec
+from reprotune.search.study.spec import StudySpec
 from reprotune.search.trial import Result
 from reprotune.training.models import Config
 
