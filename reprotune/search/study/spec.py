@@ -63,6 +63,7 @@ class StudySpec:
     trial_timeout: float | None  # seconds; a trial that takes longer fails
     adopted: tuple[tuple[Config, Result], ...] = ()  # its trials 0, 1, …: those of another study that lie in its space
     metric: Metric = "accuracy"  # what the objective of this name is
+    known_reference: Point | None = None  # its `reference_point`, where results have it: to count it takes torch
 
     @property
     def cost(self) -> Objective | None:
@@ -113,6 +114,8 @@ class StudySpec:
     @cached_property
     def reference_point(self) -> Point:
         """The hypervolume's, of a multi-objective study: the most that a model of the space may cost, and the floor."""
+        if self.known_reference:
+            return self.known_reference
         costs = (getattr(cost_of(config, self.dataset.inputs), self.objectives[0]) for config in largest(self.space))
         most = min(filter(None, (max(costs), self.caps.of(self.objectives[0]))))
         return (float(most), self.floor)
