@@ -1,5 +1,6 @@
 """What a study is: all that its trials depend on, and the digest of that."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -80,10 +81,14 @@ class StudySpec:
             return [cast("float", result.value(objective)) for objective in self.objectives]
         return None
 
-    @property
+    @cached_property
     def images(self) -> float:
-        """That validate a trial: an accuracy p has the standard error √(p (1 − p) / images)."""
+        """That validate a trial, as far as they count (data.metric.effective_images)."""
         return effective_images(self.dataset.class_sizes("valid"), self.metric)
+
+    def standard_error(self, accuracy: float) -> float:
+        """Of an accuracy p on the n images that validate a trial: √(p (1 − p) / n)."""
+        return math.sqrt(accuracy * (1 - accuracy) / self.images)
 
     @property
     def floor(self) -> float:
