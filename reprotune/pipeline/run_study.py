@@ -4,21 +4,40 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager, ExitStack
 from functools import cache, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reprotune.arithmetic import kernels
 from reprotune.artifacts import read_json
 from reprotune.data import stored
 from reprotune.data.metric import unless_default
-from reprotune.params import Section, searched_by
+from reprotune.data.stored import StoredDataset
+from reprotune.params import Params, Section, searched_by
 from reprotune.pipeline import finalists
 from reprotune.pipeline.progress import StudyProgress, display
 from reprotune.results import best_so_far, read, winners, write
 from reprotune.search.study import journal, window
+from reprotune.search.study.declaration import check_params
+from reprotune.search.study.preparation import prepare, resolve_device
 from reprotune.search.study.spec import StudySpec
 from reprotune.search.study.trials import Trial, finished, told
-from reprotune.tracking import description
+from reprotune.tracking import description, store
 from reprotune.tracking.parent_run import ParentRun, parent_run
+
+if TYPE_CHECKING:
+    from reprotune.execution.pool import Pool
+
+
+def begin(params: Params, pool: "Pool") -> StoredDataset:
+    """Check params, data and models before anything is trained; the dataset, which every worker is told of.
+
+    Raises UserError.
+    """
+    check_params(params)
+    dataset = stored.open_verified(params.data.dataset)
+    store.load()  # as workers start
+    prepare(params, dataset, pool)
+    pool.share(dataset.shared_files, resolve_device(params.training.device))
+    return dataset
 
 
 def run_study(spec: StudySpec, executor: Executor, anew: bool) -> None:

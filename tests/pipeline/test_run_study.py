@@ -1,21 +1,62 @@
-"""A study that cannot be continued is left as it is, and told of."""
+"""How a study begins; and one that cannot be continued is left as it is, and told of."""
 
+import shutil
+import sys
+from concurrent.futures import Future
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from conftest import Dying, InlineExecutor, Killed, facts, make_params, run
+from conftest import CONFIG, Dying, InlineExecutor, Killed, facts, make_params, run
 
+from reprotune import artifacts, params
+from reprotune.artifacts import SharedFiles
 from reprotune.data.stored import StoredDataset
+from reprotune.execution import engines
 from reprotune.pipeline.run_study import run_study
 from reprotune.search.study import declaration, journal, spec, trials
+from stages import multi_objective, single_objective
+
+
+class Elsewhere(Dying):
+    """Workers on other machines: each task needs the data, of which they must be told before."""
+
+    here = False
+
+    def __init__(self) -> None:
+        super().__init__(after=0)
+        self.shared = list[str]()
+
+    def share(self, data: SharedFiles, device: str) -> None:
+        self.shared.append(data.digest)
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> "Future[Any]":
+        assert self.shared
+        return super().submit(fn, *args, **kwargs)
+
+
+@pytest.mark.parametrize("stage", [single_objective, multi_objective], ids=lambda stage: stage.__name__)
+def test_workers_are_told_of_the_data_before_their_first_task(
+    stage: Any, repository: Path, dataset: StoredDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where that is the training of the default config, whose accuracy is the second study's floor."""
+    chosen, pool = make_params(multi_objective__min_accuracy="default"), Elsewhere()
+    shutil.copytree(dataset.folder, Path("data") / chosen.data.dataset)
+    artifacts.write_yaml(Path("results/single_objective/best_config.yaml"), {"params": CONFIG})
+    monkeypatch.setattr(sys, "argv", ["stage"])
+    monkeypatch.setattr(params, "load", lambda: chosen)
+    monkeypatch.setattr(engines, "started", lambda _: nullcontext(pool))
+    with pytest.raises(Killed):
+        stage.main()
+    assert pool.shared == [dataset.digest]
 
 
 def test_an_unfinished_study_of_older_code_is_not_continued(
     dataset: StoredDataset, repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    params = make_params()
-    declared = declaration.from_params(params, "single_objective", dataset)
+    declared = declaration.from_params(make_params(), "single_objective", dataset)
     older = replace(declared)
     with monkeypatch.context() as patch:
         patch.setattr(spec, "made_by", lambda device: "older code")
@@ -36,8 +77,7 @@ def test_an_unfinished_study_of_older_code_is_not_continued(
 def test_a_finished_study_of_older_code_is_no_news(
     dataset: StoredDataset, repository: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    params = make_params(single_objective__n_trials=3)
-    declared = declaration.from_params(params, "single_objective", dataset)
+    declared = declaration.from_params(make_params(single_objective__n_trials=3), "single_objective", dataset)
     run(replace(declared, seed=1), repository)
     run_study(declared, InlineExecutor(), anew=False)
     assert "unfinished" not in capsys.readouterr().out
