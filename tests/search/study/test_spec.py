@@ -3,10 +3,12 @@
 from dataclasses import replace
 
 import pytest
+from conftest import ROOT
 from contract import spec
 
 from reprotune.data.stored import StoredDataset
 from reprotune.params import Finalists
+from reprotune.search.study.spec import _DECISIVE
 from reprotune.search.trial import Result
 from reprotune.training.cost import Caps, Cost
 from reprotune.training.learning_curve import Epoch
@@ -27,6 +29,14 @@ def test_identity(dataset: StoredDataset, monkeypatch: pytest.MonkeyPatch) -> No
     assert len({declared.identity for declared in [base, *others]}) == len(others) + 1
     monkeypatch.setenv("MKL_CBWR", "COMPATIBLE")
     assert replace(base).identity != base.identity
+
+
+def test_what_decides_a_trial_is_named_and_what_does_not_is_named_here() -> None:
+    library = ROOT / "reprotune"
+    files = {path.relative_to(library).as_posix() for path in library.glob("search/**/[!_]*.py")}
+    others = {f"search/study/{name}.py" for name in ("declaration", "journal", "preparation", "stopping")}
+    assert files - set(_DECISIVE) == {"search/pareto.py", *others}
+    assert all((library / name).exists() for name in _DECISIVE)
 
 
 def test_a_pruned_trial_is_not_told_as_below_the_floor(dataset: StoredDataset) -> None:
