@@ -135,7 +135,8 @@ def test_a_repeat_is_never_pruned_and_has_another_seed(dataset: StoredDataset, t
     assert all(r.curve[-1:] == r.curve and r.state == "COMPLETE" for trial in trials for r in trial.repeats)
 
 
-FRONT = [  # flops, accuracy: a standard error is 0.034 at 0.9, of 80 images
+EIGHTY = {"valid": dict.fromkeys("abcd", 20)}  # images, of which 0.9 has a standard error of 0.034
+FRONT = [  # flops, accuracy
     (100, 0.50),
     (100, 0.40),
     (200, 0.70),
@@ -152,7 +153,8 @@ FRONT = [  # flops, accuracy: a standard error is 0.034 at 0.9, of 80 images
 def test_the_finalists_of_a_front(dataset: StoredDataset, count: int, expected: list[int]) -> None:
     """Its points, the most accurate first, then what lies within the noise of it, the nearest first."""
     given = [{"flops": flops, "accuracy": accuracy} for flops, accuracy in FRONT]
-    one = made_up_study(dataset, given, "multi_objective", multi_objective__finalists={"count": count, "repeats": 2})
+    changes = {"multi_objective__finalists": {"count": count, "repeats": 2}}
+    one = made_up_study(dataset, given, "multi_objective", balance=EIGHTY, **changes)
     assert [trial.number for trial in finalists.chosen(one.spec, one.trials)] == expected
 
 
