@@ -14,14 +14,15 @@ from typing import Any
 
 import psutil
 
-from reprotune.pipeline import run_study
+from reprotune.pipeline import finalists, run_study
 from reprotune.results import write
-from reprotune.search import study
-from reprotune.search.journal import Journal
+from reprotune.search.study import window
+from reprotune.search.study.journal import Journal
+from reprotune.search.study.proposals import Proposals
 from reprotune.tracking import parent_run
 
 PARTS = (
-    ("ask", study._Window, "_propose"),
+    ("ask", Proposals, "propose"),
     ("journal", Journal, "ask"),
     ("journal", Journal, "tell"),
     ("opening MLflow", parent_run, "_begun"),
@@ -29,7 +30,8 @@ PARTS = (
     ("MLflow, the study's own run", run_study, "_log_whole"),
     ("result files", write, "write_single_objective"),
     ("result files", write, "write_multi_objective"),
-    ("waiting for workers", study._Window, "_await"),
+    ("waiting for workers", window, "awaited"),
+    ("waiting for workers", finalists, "awaited"),
 )
 
 
@@ -68,13 +70,13 @@ def main() -> None:
     clock, trained = Clock(), []
     for part in PARTS:
         clock.around(*part)
-    told = study._Window._tell_sampler
+    told = Proposals.tell
 
     def noting(self: Any, number: int, result: Any) -> None:
         trained.append(result.seconds)
         told(self, number, result)
 
-    study._Window._tell_sampler = noting  # type: ignore[method-assign]
+    Proposals.tell = noting  # type: ignore[method-assign]
     importlib.import_module(f"stages.{sys.argv[1]}").main()
     clock.switch()
     print(json.dumps({"wall": clock.wall, "cpu": clock.cpu, "trained": sum(trained), "trials": len(trained)}))

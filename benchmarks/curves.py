@@ -26,7 +26,7 @@ from reprotune.errors import PARAMS
 from reprotune.execution import engines
 from reprotune.params import Data, Declared, IntRange, Params
 from reprotune.results import winners
-from reprotune.search import spec as specs
+from reprotune.search.study import declaration
 
 WINDOW = 8
 
@@ -107,7 +107,7 @@ def record(path: Path, source: Source, mirror: str | None) -> None:
 
 
 def rows_of(declared: Params, dataset: Path, seed: int, n_trials: int) -> list[Row]:
-    study = specs.from_params(declared, "multi_objective", stored.StoredDataset(dataset))
+    study = declaration.from_params(declared, "multi_objective", stored.StoredDataset(dataset))
     spec = studies.changed(study, seed, "tpe", "none", WINDOW)
     rows: list[Row] = []
     for trial in winners.complete(studies.run(spec, lambda trials: len(trials) == n_trials)):

@@ -27,9 +27,10 @@ from reprotune.data import datasets
 from reprotune.data.images import Split
 from reprotune.data.stored import StoredDataset
 from reprotune.execution import engines
-from reprotune.search import spec as specs
 from reprotune.search.space import default_config
-from reprotune.search.spec import StudySpec, seeds
+from reprotune.search.study import declaration
+from reprotune.search.study.seeds import seeds
+from reprotune.search.study.spec import StudySpec
 from reprotune.training.fit import fit, learning_curve, new_model, score
 from reprotune.training.models import Config
 
@@ -101,7 +102,7 @@ def winner(rule: Rule, study: Study) -> Recorded:
 def study_spec(name: str, seed: int, n_trials: int) -> StudySpec:
     chosen = params.load()
     return replace(
-        specs.from_params(chosen, "single_objective", dataset(name)), seed=seed, n_trials=n_trials, timeout=None
+        declaration.from_params(chosen, "single_objective", dataset(name)), seed=seed, n_trials=n_trials, timeout=None
     )
 
 

@@ -19,9 +19,8 @@ import psutil
 
 from reprotune import params
 from reprotune.data import datasets, stored
-from reprotune.search import journal, study
-from reprotune.search import spec as specs
-from reprotune.search.spec import StudySpec
+from reprotune.search.study import declaration, journal, window
+from reprotune.search.study.spec import StudySpec
 from reprotune.search.trial import Result, Task
 from reprotune.tracking import parent_run
 from reprotune.training.cost import Cost
@@ -63,7 +62,7 @@ def grow(declared: StudySpec) -> Iterator[Row]:
         journal.opened(declared.journal, declared.directions, lambda _: False) as opened,
     ):
         since, tracked = time.perf_counter(), 0.0
-        for trial in study.run(declared, opened, executor):
+        for trial in window.run(declared, opened, executor):
             began = time.perf_counter()
             parent.log_trial(declared, opened.study, trial)
             tracked += time.perf_counter() - began
@@ -86,7 +85,7 @@ def resumed(declared: StudySpec) -> float:
     """Seconds until a study that has all its trials has been read and replayed."""
     began = time.perf_counter()
     with journal.opened(declared.journal, declared.directions, lambda _: False) as opened:
-        assert sum(1 for _ in study.run(declared, opened, Pickling())) == declared.n_trials
+        assert sum(1 for _ in window.run(declared, opened, Pickling())) == declared.n_trials
     return time.perf_counter() - began
 
 
@@ -99,7 +98,7 @@ def main() -> None:
     chosen = params.load()
     with TemporaryDirectory() as folder, chdir(folder):
         datasets.download(chosen.data.model_copy(update={"dataset": "mnist_5k"}), chosen.seed, Path("data"))
-        declared = specs.from_params(chosen, "single_objective", stored.StoredDataset(Path("data")))
+        declared = declaration.from_params(chosen, "single_objective", stored.StoredDataset(Path("data")))
         changes = {"sampler": "random", "pruner": arguments.pruner, "n_trials": n_trials, "timeout": None}
         declared = replace(declared, **changes)
         titles = (

@@ -15,8 +15,9 @@ from typing import Any
 from reprotune import params
 from reprotune.data import datasets, stored
 from reprotune.execution.dask_pool import DaskPool
-from reprotune.search import journal, spec, study
 from reprotune.search.history import History
+from reprotune.search.study import declaration, journal, tasks, window
+from reprotune.search.study.spec import StudySpec
 from reprotune.search.trial import Result, Task
 from reprotune.training.cost import Cost
 from reprotune.training.learning_curve import Epoch
@@ -54,13 +55,13 @@ class Sleeping(Executor):
         return self._pool.submit(sleep, self._seconds, *args, **kwargs)
 
 
-def times(declared: spec.StudySpec, executor: Executor) -> list[float]:
+def times(declared: StudySpec, executor: Executor) -> list[float]:
     """When each trial of a study was told: seconds from its beginning."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / declared.journal
         with journal.opened(path, declared.directions, lambda _: False) as opened:
             began = time.perf_counter()
-            return [time.perf_counter() - began for _ in study.run(declared, opened, executor)]
+            return [time.perf_counter() - began for _ in window.run(declared, opened, executor)]
 
 
 def main() -> None:
@@ -73,13 +74,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         datasets.download(chosen.data.model_copy(update={"dataset": "mnist_5k"}), chosen.seed, Path(folder))
         declared = replace(
-            spec.from_params(chosen, "single_objective", stored.StoredDataset(Path(folder))), timeout=None
+            declaration.from_params(chosen, "single_objective", stored.StoredDataset(Path(folder))), timeout=None
         )
     print("| workers | window | a trial takes, s | trials/s | workers busy |\n|---|---|---|---|---|")
     for workers in (1, 4, 16, 64):
         at = LocalCluster(n_workers=1, threads_per_worker=workers, host="127.0.0.1", dashboard_address="127.0.0.1:0")
         with at, Client(at) as client, DaskPool(client) as pool:
-            pool.submit(sleep, 0.0, study.task(declared, 0, {}, History())).result()  # imports what it needs
+            pool.submit(sleep, 0.0, tasks.task(declared, 0, {}, History())).result()  # imports what it needs
             for seconds in (0.25, 1.0, 4.0):
                 for window in (workers, 2 * workers):
                     n_trials = max(2 * window, int(limit * min(workers / seconds, 25)))

@@ -25,8 +25,8 @@ from reprotune.artifacts import read_csv, write_csv
 from reprotune.execution import engines
 from reprotune.figures.style import BLUE, GREEN, ORANGE, VERMILION, save
 from reprotune.results import best_so_far
-from reprotune.search.spec import StudySpec
-from reprotune.search.study import Trial
+from reprotune.search.study.spec import StudySpec
+from reprotune.search.study.trials import Trial
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

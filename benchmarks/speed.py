@@ -28,7 +28,7 @@ from reprotune import params
 from reprotune.data.stored import StoredDataset
 from reprotune.errors import PARAMS
 from reprotune.results.read import read_trials
-from reprotune.search import spec as specs
+from reprotune.search.study import declaration
 
 ROOT = Path(__file__).parents[1]
 FASHION = Path("/usr/share/datasets/fashion-mnist")  # of Debian's package dataset-fashion-mnist
@@ -90,7 +90,7 @@ class Workplace:
     def write_configs(self) -> Path:
         """Those that the study tried."""
         path, chosen = self.folder / "configs.json", params.load(self.folder / PARAMS)
-        declared = specs.from_params(chosen, "single_objective", StoredDataset(self.data))
+        declared = declaration.from_params(chosen, "single_objective", StoredDataset(self.data))
         trials = read_trials(self.folder / declared.folder, declared)
         path.write_text(json.dumps([dict(trial.config) for trial in trials]), encoding="utf-8")
         return path

@@ -9,10 +9,9 @@ from typing import Any
 
 from reprotune import params
 from reprotune.data import datasets, stored
-from reprotune.search import journal, study
-from reprotune.search import spec as specs
-from reprotune.search.spec import StudySpec
-from reprotune.search.study import Trial
+from reprotune.search.study import declaration, journal, window
+from reprotune.search.study.spec import StudySpec
+from reprotune.search.study.trials import Trial
 
 
 def dataset() -> stored.StoredDataset:
@@ -25,7 +24,7 @@ def dataset() -> stored.StoredDataset:
 
 def spec(name: str, seed: int, sampler: str, pruner: str, window: int) -> StudySpec:
     """name: the section of params.yaml. The study ends where its reader does, and has no floor: search.csv had none."""
-    return changed(specs.from_params(params.load(), name, dataset()), seed, sampler, pruner, window)
+    return changed(declaration.from_params(params.load(), name, dataset()), seed, sampler, pruner, window)
 
 
 def changed(declared: StudySpec, seed: int, sampler: str, pruner: str, window: int) -> StudySpec:
@@ -48,7 +47,7 @@ def run(declared: StudySpec, enough: Callable[[Sequence[Trial]], bool]) -> list[
     with TemporaryDirectory() as folder:
         path = Path(folder) / declared.journal
         with journal.opened(path, declared.directions, lambda _: False) as opened:
-            for trial in study.run(declared, opened, Inline()):
+            for trial in window.run(declared, opened, Inline()):
                 trials.append(trial)
                 if enough(trials):
                     break

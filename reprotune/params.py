@@ -1,7 +1,7 @@
 """params.yaml → frozen, validated values.
 
 The schema is here; what the values must mean to a model, an optimizer or a sampler is said where these
-are defined, and checked by `search.space` and `search.spec` before anything is trained.
+are defined, and checked by `search.space` and `search.study.declaration` before anything is trained.
 """
 
 import re

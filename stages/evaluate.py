@@ -12,15 +12,15 @@ def main() -> None:
         # Imported while the workers start. A worker imports this module too, but not these.
         from reprotune.data import stored
         from reprotune.pipeline import evaluation
-        from reprotune.search import spec
+        from reprotune.search.study import declaration, preparation
         from reprotune.training import saved_model
 
-        spec.check_params(chosen)
+        declaration.check_params(chosen)
         dataset = stored.open_verified(chosen.data.dataset)
-        device = spec.resolve_device(chosen.training.device)
+        device = preparation.resolve_device(chosen.training.device)
         executor.share(dataset.shared_files, device)
         configs = evaluation.winners(chosen)
-        spec.prepare(chosen, dataset, executor, configs.values())
+        preparation.prepare(chosen, dataset, executor, configs.values())
         models = evaluation.trained(configs, dataset, chosen, executor, anew=cli.asked("-f", "--force"))
         scores = evaluation.test_scores(models)
         summary = evaluation.summarize(configs, scores, dataset)

@@ -10,24 +10,18 @@ def main() -> None:
         # Before the imports, which take seconds.
         print(f"{chosen.multi_objective.told}, {engines.told(chosen.execution)}", flush=True)
         # Imported while the workers start. A worker imports this module too, but not these.
-        from reprotune.data import stored
         from reprotune.pipeline.floor import default_accuracy
-        from reprotune.pipeline.run_study import run_study
+        from reprotune.pipeline.run_study import begin, run_study
         from reprotune.results import read
-        from reprotune.search import spec
-        from reprotune.tracking import store
+        from reprotune.search.study import declaration
 
-        spec.check_params(chosen)
-        dataset = stored.open_verified(chosen.data.dataset)
-        store.load()
-        spec.prepare(chosen, dataset, executor)
+        dataset = begin(chosen, executor)
         best = read.best_params()
         by_default = chosen.multi_objective.min_accuracy == "default"
         floor = default_accuracy(chosen, dataset, executor) if by_default else None
-        declared = read.with_adopted(spec.multi_objective(chosen, dataset, best, floor))
+        declared = read.with_adopted(declaration.multi_objective(chosen, dataset, best, floor))
         if best not in declared.first:
             print("the best config lies outside multi_objective.search_space, or above its caps: it is not tried here")
-        executor.share(dataset.shared_files, declared.device)
         run_study(declared, executor, anew=cli.asked("-f", "--force"))
 
 

@@ -10,19 +10,14 @@ def main() -> None:
         # Before the imports, which take seconds.
         print(f"{chosen.single_objective.told}, {engines.told(chosen.execution)}", flush=True)
         # Imported while the workers start. A worker imports this module too, but not these.
-        from reprotune.data import stored
-        from reprotune.pipeline.run_study import run_study
+        from reprotune.pipeline.run_study import begin, run_study
         from reprotune.results import read
-        from reprotune.search import spec
-        from reprotune.tracking import store
+        from reprotune.search.study import declaration
 
-        spec.check_params(chosen)
-        dataset = stored.open_verified(chosen.data.dataset)
-        store.load()
-        spec.prepare(chosen, dataset, executor)
-        declared = read.with_adopted(spec.from_params(chosen, "single_objective", dataset))
-        spec.from_params(chosen, "multi_objective", dataset)  # to refuse now what would be refused after this study
-        executor.share(dataset.shared_files, declared.device)
+        dataset = begin(chosen, executor)
+        declared = read.with_adopted(declaration.from_params(chosen, "single_objective", dataset))
+        # To refuse now what would be refused after this study.
+        declaration.from_params(chosen, "multi_objective", dataset)
         run_study(declared, executor, anew=cli.asked("-f", "--force"))
 
 

@@ -24,17 +24,12 @@ def main() -> None:
     chosen = params.load()
     differing = 0
     with engines.started(chosen.execution) as executor:
-        from reprotune.data import stored
         from reprotune.pipeline import verify
+        from reprotune.pipeline.run_study import begin
         from reprotune.results import read
-        from reprotune.search import spec
-        from reprotune.tracking import store, trial_run
+        from reprotune.tracking import trial_run
 
-        dataset = stored.open_verified(chosen.data.dataset)
-        store.load()
-        spec.prepare(chosen, dataset, executor)
-        executor.share(dataset.shared_files, spec.resolve_device(chosen.training.device))
-        for declared in read.read_studies(chosen, dataset):
+        for declared in read.read_studies(chosen, begin(chosen, executor)):
             rows = read_csv(declared.folder / "trials.csv")
             count = len(rows) if arguments.all else min(arguments.trials, len(rows))
             numbers = sorted(random.Random(arguments.seed).sample(range(len(rows)), count))  # noqa: S311

@@ -29,10 +29,10 @@ from reprotune.data.images import Arrays
 from reprotune.data.stored import StoredDataset
 from reprotune.execution import engines
 from reprotune.params import Data, Execution, Images, Params
-from reprotune.search import journal, study
-from reprotune.search import spec as specs
 from reprotune.search.samplers import FINITE_ONLY
-from reprotune.search.spec import StudySpec
+from reprotune.search.study import journal, preparation, window
+from reprotune.search.study.spec import StudySpec
+from reprotune.search.study.trials import Trial
 from reprotune.training import hyperparameters
 from reprotune.training.models import meta_model
 
@@ -49,7 +49,7 @@ def committed(path: str) -> str:
     return shown.stdout if shown.returncode == 0 else (ROOT / path).read_text(encoding="utf-8")
 
 
-LONGEST = ["end_to_end", "study", "processors", "dask", "every_key", "engines", "fuzz", "faults", "tls"]  # test_….py
+LONGEST = ["end_to_end", "window", "processors", "dask", "every_key", "engines", "fuzz", "faults", "tls"]  # test_….py
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -97,7 +97,7 @@ def _quick() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(hyperparameters, "TypeAdapter", cache(TypeAdapter))
         patch.setattr(kernels, "version", cache(version))
-        patch.setattr(specs, "meta_model", by_text(meta_model))
+        patch.setattr(preparation, "meta_model", by_text(meta_model))
         patch.setattr(artifacts, "YAML", Remembering)
         yield
 
@@ -246,12 +246,12 @@ def pools() -> Iterator[Mapping[int, Executor]]:
         yield {1: one, 3: three}
 
 
-def run(spec: StudySpec, folder: Path, executor: Executor | None = None) -> list[study.Trial]:
+def run(spec: StudySpec, folder: Path, executor: Executor | None = None) -> list[Trial]:
     """The whole study, with its journal in `folder`."""
     with journal.opened(folder / spec.journal, spec.directions, lambda _: False) as opened:
-        return list(study.run(spec, opened, executor or InlineExecutor()))
+        return list(window.run(spec, opened, executor or InlineExecutor()))
 
 
-def facts(trials: list[study.Trial]) -> list[tuple[Any, ...]]:
+def facts(trials: list[Trial]) -> list[tuple[Any, ...]]:
     """All of a trial but the time that it took."""
     return [(t.number, t.config, t.result.state, t.result.curve, t.result.cost, t.result.reason) for t in trials]

@@ -18,9 +18,9 @@ from conftest import ROOT, make_execution, make_params, run
 
 from reprotune.data.stored import StoredDataset
 from reprotune.execution import engines
-from reprotune.search import spec as specs
-from reprotune.search import study
-from reprotune.search.spec import StudySpec
+from reprotune.search.study import declaration
+from reprotune.search.study.spec import StudySpec
+from reprotune.search.study.trials import Trial
 
 Process = subprocess.Popen[bytes]
 WORKER = ("--nthreads", "1", "--preload-nanny", "reprotune")  # as docs/cluster.md says
@@ -117,10 +117,10 @@ def deployed(folder: Path, workers: int, options: tuple[str, ...] = (), protocol
 
 
 def spec(dataset: StoredDataset) -> StudySpec:
-    return specs.from_params(make_params(single_objective__n_trials=10), "single_objective", dataset)
+    return declaration.from_params(make_params(single_objective__n_trials=10), "single_objective", dataset)
 
 
-def search(declared: StudySpec, at: Deployment, folder: Path) -> list[study.Trial]:
+def search(declared: StudySpec, at: Deployment, folder: Path) -> list[Trial]:
     with engines.started(make_execution(engine="dask", scheduler=at.address)) as pool:
         pool.share(declared.dataset.shared_files, declared.device)
         return run(declared, folder, pool)
@@ -138,9 +138,7 @@ class Watched(Executor):
         return self._pool.submit(fn, *args, **kwargs)
 
 
-def watched(
-    declared: StudySpec, at: Deployment, folder: Path, events: Mapping[int, Callable[[], Any]]
-) -> list[study.Trial]:
+def watched(declared: StudySpec, at: Deployment, folder: Path, events: Mapping[int, Callable[[], Any]]) -> list[Trial]:
     with engines.started(make_execution(engine="dask", scheduler=at.address)) as pool:
         pool.share(declared.dataset.shared_files, declared.device)
         return run(declared, folder, Watched(pool, events))

@@ -49,5 +49,6 @@ def closure(path: Path) -> set[Path]:
 
 
 def room(path: Path) -> str:
-    """The folder of the library that a file lies in; what lies in none is the ground."""
-    return path.parent.name if path.parent.parent == ROOT / "reprotune" else "ground"
+    """The folder of the library that a file lies in, however deep; what lies in none is the ground."""
+    inside = path.relative_to(ROOT).parts
+    return inside[1] if inside[0] == "reprotune" and len(inside) > 2 else "ground"

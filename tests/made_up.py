@@ -1,6 +1,7 @@
 """Studies and runs that were never trained: their trials are what a test says of them."""
 
 from collections.abc import Iterable, Mapping
+from copy import copy
 from typing import Any
 
 from conftest import CONFIG, SPACE, make_params
@@ -8,10 +9,10 @@ from optuna.trial import FixedTrial
 
 from reprotune.advice.run import Balance, Run, Study
 from reprotune.data.stored import StoredDataset
-from reprotune.search import spec as specs
 from reprotune.search.space import suggest
-from reprotune.search.spec import StudySpec
-from reprotune.search.study import Trial, frozen_trial
+from reprotune.search.study import declaration
+from reprotune.search.study.spec import StudySpec
+from reprotune.search.study.trials import Trial, frozen_trial
 from reprotune.search.trial import Result
 from reprotune.training.cost import Cost
 from reprotune.training.learning_curve import Epoch
@@ -38,6 +39,13 @@ def trial(spec: StudySpec, number: int, told: Mapping[str, Any]) -> Trial:
     return Trial(number, config, result, 0.0, frozen_trial(spec, number, config, result))
 
 
+def sized(dataset: StoredDataset, balance: Balance) -> StoredDataset:
+    """The dataset, as if each of its classes had so many images."""
+    found = copy(dataset)
+    found.class_sizes = lambda split: list(balance[split].values())  # type: ignore[method-assign]
+    return found
+
+
 def study(
     dataset: StoredDataset,
     trials: Iterable[Mapping[str, Any]],
@@ -49,7 +57,7 @@ def study(
 ) -> Study:
     """Four classes, 1,000 images in each split; 0.9 of accuracy on valid has a standard error of 0.0095."""
     params = make_params(**{f"{name}__search_space": {**SPACE, **(space or {})}, **changes})
-    spec = specs.from_params(params, name, dataset)
+    spec = declaration.from_params(params, name, sized(dataset, balance))
     told = [trial(spec, number, given) for number, given in enumerate(trials)]
     return Study(spec, told, stopped_by, params, balance)
 

@@ -74,9 +74,8 @@ def searched(folder: Path, quick: bool) -> Iterator[str]:
     from conftest import InlineExecutor, make_params
 
     from reprotune.data.stored import StoredDataset
-    from reprotune.search import journal, study
-    from reprotune.search import spec as specs
     from reprotune.search.samplers import PROPOSES_BY_TORCH, SAMPLERS, SINGLE_OBJECTIVE_ONLY
+    from reprotune.search.study import declaration, journal, window
 
     samplers = [name for name in SAMPLERS if name not in PROPOSES_BY_TORCH]
     studies = [("single_objective", name) for name in samplers]
@@ -86,9 +85,9 @@ def searched(folder: Path, quick: bool) -> Iterator[str]:
         if quick:  # TPE samples at random up to its tenth trial
             changes |= {f"{name}__n_trials": 12, "execution__window": 1}
         params = make_params(**changes, training__momentum=0.9)
-        declared = specs.from_params(params, name, StoredDataset(folder))
+        declared = declaration.from_params(params, name, StoredDataset(folder))
         with journal.opened(Path(f"{name}-{sampler}.log"), declared.directions, lambda _: False) as opened:
-            for trial in study.run(declared, opened, InlineExecutor()):
+            for trial in window.run(declared, opened, InlineExecutor()):
                 yield repr((declared.identity, trial.number, trial.config, trial.result.state, trial.result.curve))
 
 

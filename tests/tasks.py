@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from reprotune.search.trial import Result, Task, run_trial
 
 if TYPE_CHECKING:
-    from reprotune.search import study
+    from reprotune.search.study.trials import Trial
 
 
 def killed_if_wide(task: Task) -> Result:
@@ -31,7 +31,7 @@ def hangs_once(task: Task) -> Result:
     return run_trial(task)
 
 
-def failing(work: Callable[[Task], Result], trials: "list[study.Trial]") -> set[int]:
+def failing(work: Callable[[Task], Result], trials: "list[Trial]") -> set[int]:
     return {2} if work is hangs_once else {trial.number for trial in trials if trial.config["width_1"] > 5}
 
 

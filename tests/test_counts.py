@@ -21,11 +21,10 @@ from tracked import track
 
 from reprotune.data.images import Split
 from reprotune.data.stored import StoredDataset
-from reprotune.search import spec as specs
-from reprotune.search import study
 from reprotune.search.history import History, PastTrial
-from reprotune.search.journal import Journal
 from reprotune.search.space import default_config
+from reprotune.search.study import declaration, tasks
+from reprotune.search.study.journal import Journal
 from reprotune.training.fit import fit, new_model
 
 
@@ -73,7 +72,7 @@ def counted() -> Iterator[dict[str, int]]:
 
 def test_transactions_of_a_trial(repository: Path, dataset: StoredDataset) -> None:
     def count(n_trials: int) -> dict[str, int]:
-        declared = specs.from_params(
+        declared = declaration.from_params(
             make_params(single_objective__n_trials=n_trials, single_objective__pruner="none"),
             "single_objective",
             dataset,
@@ -91,11 +90,11 @@ def test_transactions_of_a_trial(repository: Path, dataset: StoredDataset) -> No
 
 def test_bytes_sent_for_a_trial(dataset: StoredDataset) -> None:
     """To a worker whose pruner compares with 1,000 trials of 10 epochs: the curves, and little else."""
-    declared = specs.from_params(make_params(), "multi_objective", dataset)
+    declared = declaration.from_params(make_params(), "multi_objective", dataset)
     history = History()
     for number in range(1000):
         history.append(PastTrial("COMPLETE", tuple(1 / (number + epoch + 2) for epoch in range(10)), 1234, {}))
-    sent = len(pickle.dumps(study.task(declared, 1000, default_config(make_params()), history)))
+    sent = len(pickle.dumps(tasks.task(declared, 1000, default_config(make_params()), history)))
     assert sent <= 242_000
 
 
@@ -112,7 +111,10 @@ def test_the_journal_is_listed_as_often_however_many_trials_there_are(
     monkeypatch.setattr(Journal, "trials", property(trials))
     counts = []
     for n_trials in (2, 6):
-        run(specs.from_params(make_params(single_objective__n_trials=n_trials), "single_objective", dataset), tmp_path)
+        run(
+            declaration.from_params(make_params(single_objective__n_trials=n_trials), "single_objective", dataset),
+            tmp_path,
+        )
         (tmp_path / "studies").rename(tmp_path / f"studies of {n_trials}")
         counts.append(len(listed))
         listed.clear()

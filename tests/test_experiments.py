@@ -11,7 +11,7 @@ from dvc.utils.hydra import apply_overrides, get_hydra_sweeps
 from reprotune import params
 from reprotune.errors import UserError
 from reprotune.params import Categorical, FloatRange, Params
-from reprotune.search import spec
+from reprotune.search.study import declaration
 
 LINES = (ROOT / "docs/dvc.md").read_text(encoding="utf-8").splitlines()
 COMMANDS = [line for line in LINES if line.startswith("dvc exp run ") and "-S " in line]
@@ -26,7 +26,7 @@ def changed(folder: Path, *values: str) -> Params:
     (folder / "params.yaml").write_text(committed("params.yaml"))
     apply_overrides(folder / "params.yaml", list(values))
     found = params.load(folder / "params.yaml")
-    spec.check_params(found)
+    declaration.check_params(found)
     return found
 
 

@@ -19,8 +19,8 @@ from reprotune.artifacts import file_digest
 from reprotune.data.stored import StoredDataset
 from reprotune.errors import UserError
 from reprotune.pipeline import run_study
-from reprotune.search import spec as specs
-from reprotune.search.spec import StudySpec
+from reprotune.search.study import declaration
+from reprotune.search.study.spec import StudySpec
 from reprotune.tracking import store
 
 
@@ -33,7 +33,7 @@ def _synced() -> Iterator[None]:
 
 
 def study(dataset: StoredDataset) -> StudySpec:
-    return specs.from_params(make_params(single_objective__n_trials=6), "single_objective", dataset)
+    return declaration.from_params(make_params(single_objective__n_trials=6), "single_objective", dataset)
 
 
 def conduct(dataset: StoredDataset) -> StudySpec:

@@ -15,7 +15,7 @@ from reprotune import params
 from reprotune.data.stored import StoredDataset
 from reprotune.errors import UserError
 from reprotune.search import space
-from reprotune.search import spec as specs
+from reprotune.search.study import declaration, preparation
 
 _SLOW = 70  # epochs, layers or units, beyond which a trial is not trained here
 
@@ -96,9 +96,9 @@ def test_any_params_file(
     refusal, studies = "", []
     try:
         chosen = params.load(folder / "params.yaml")
-        specs.check_params(chosen)
-        specs.check_models(chosen, dataset.inputs)
-        studies = [specs.from_params(chosen, name, dataset) for name in ("single_objective", "multi_objective")]
+        declaration.check_params(chosen)
+        preparation.check_models(chosen, dataset.inputs)
+        studies = [declaration.from_params(chosen, name, dataset) for name in ("single_objective", "multi_objective")]
     except UserError as refused:
         refusal = str(refused)
     assert "\n" not in refusal

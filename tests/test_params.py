@@ -9,7 +9,7 @@ from reprotune import params
 from reprotune.errors import UserError
 from reprotune.params import Params
 from reprotune.search import space
-from reprotune.search import spec as specs
+from reprotune.search.study import declaration
 
 TEXT = committed("params.yaml")
 LR = "search_space.lr"
@@ -24,7 +24,7 @@ def project(tmp_path: Path) -> Params:
 
 
 def test_the_projects_params_are_accepted(project: Params) -> None:
-    specs.check_params(project)
+    declaration.check_params(project)
 
 
 # key, the value that replaces it, and what the one line must say of it
@@ -212,7 +212,7 @@ def test_bad_values_are_refused_in_one_line(tmp_path: Path, key: str, value: Any
     with (tmp_path / "params.yaml").open("w") as file:
         YAML(typ="safe").dump(content, file)
     with pytest.raises(UserError) as refused:
-        specs.check_params(params.load(tmp_path / "params.yaml"))
+        declaration.check_params(params.load(tmp_path / "params.yaml"))
     assert line in str(refused.value)
     assert "\n" not in str(refused.value)
     assert key in str(refused.value)
@@ -277,5 +277,5 @@ def test_a_default_outside_of_the_space_is_to_be_given() -> None:
         r"^params.yaml: single_objective.first.0.epochs = 9: as in the default config, outside of the search space: mus"
     )
     with pytest.raises(UserError, match=line):
-        specs.check_params(chosen)
-    specs.check_params(make_params(single_objective__first=[{"width": 4, "epochs": 3}], training__epochs=9))
+        declaration.check_params(chosen)
+    declaration.check_params(make_params(single_objective__first=[{"width": 4, "epochs": 3}], training__epochs=9))

@@ -16,8 +16,8 @@ from reprotune.data.datasets import Dataset
 from reprotune.data.images import Arrays
 from reprotune.data.stored import StoredDataset
 from reprotune.params import Data
-from reprotune.search import spec as specs
 from reprotune.search.space import largest
+from reprotune.search.study import declaration
 from reprotune.training.models import meta_model
 
 PRESETS = sorted((ROOT / "presets").glob("*.yaml"))
@@ -52,11 +52,11 @@ def test_they_are_all_there() -> None:
 @pytest.mark.parametrize("path", PRESETS, ids=NAMES)
 def test_a_preset_runs(path: Path, noise: dict[str, StoredDataset], tmp_path: Path) -> None:
     chosen = params.load(path)
-    specs.check_params(chosen)
+    declaration.check_params(chosen)
     assert chosen.data.dataset in datasets.DATASETS
     dataset = noise[{"cifar10": "rgb", "image_folder": "photos"}.get(chosen.data.dataset, "grey")]
     for name in ("single_objective", "multi_objective"):
-        declared = specs.from_params(chosen, name, dataset)
+        declared = declaration.from_params(chosen, name, dataset)
         trials = run(replace(declared, n_trials=2, space={**declared.space, "epochs": 1}), tmp_path)
         assert [trial.result.state for trial in trials] == ["COMPLETE"] * 2
 
@@ -64,7 +64,7 @@ def test_a_preset_runs(path: Path, noise: dict[str, StoredDataset], tmp_path: Pa
 def test_the_fashion_cnns_stay_below_100_000_parameters(noise: dict[str, StoredDataset]) -> None:
     chosen = params.load(ROOT / "presets/fashion-cnn.yaml")
     for name in ("single_objective", "multi_objective"):
-        for config in largest(specs.from_params(chosen, name, noise["grey"]).space):
+        for config in largest(declaration.from_params(chosen, name, noise["grey"]).space):
             assert sum(weight.numel() for weight in meta_model(config, noise["grey"].inputs).parameters()) < 100_000
 
 

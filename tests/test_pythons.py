@@ -13,7 +13,7 @@ from reprotune.artifacts import file_digest
 from reprotune.data.stored import StoredDataset
 from reprotune.figures import study
 from reprotune.results import write
-from reprotune.search import spec as specs
+from reprotune.search.study import declaration
 
 _sum = builtins.sum
 
@@ -33,7 +33,7 @@ def naive(items: Iterable[Any], /, start: Any = 0) -> Any:
 def test_results_are_the_same_by_either_sum(
     name: str, dataset: StoredDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    declared = specs.from_params(make_params(**{f"{name}__n_trials": 20}), name, dataset)
+    declared = declaration.from_params(make_params(**{f"{name}__n_trials": 20}), name, dataset)
     trials = run(declared, tmp_path)
     assert naive([0.1] * 10) != compensated([0.1] * 10) == 1.0
     made: list[dict[str, str]] = []

@@ -9,9 +9,9 @@ from conftest import InlineExecutor
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from reprotune.search import journal, study
-from reprotune.search.spec import StudySpec
-from reprotune.search.study import Trial
+from reprotune.search.study import journal, window
+from reprotune.search.study.spec import StudySpec
+from reprotune.search.study.trials import Trial
 from reprotune.tracking import store
 from reprotune.tracking.parent_run import parent_run
 
@@ -24,7 +24,7 @@ def track(declared: StudySpec, folder: Path, kill_after: int | None = None) -> l
         parent_run(declared.name, declared.identity, {"seed": 0, "lr": {"low": 1}}) as parent,
         pytest.MonkeyPatch.context() as patch,
     ):
-        for trial in study.run(declared, opened, InlineExecutor()):
+        for trial in window.run(declared, opened, InlineExecutor()):
             if trial.number == kill_after:
                 patch.setattr(store, "log", fail)
             parent.log_trial(declared, opened.study, trial)

@@ -17,7 +17,7 @@ def learned_nothing(study: Study) -> Iterator[Advice]:
     right[images.index(max(images))] = max(images)
     largest = share_right(right, images, metric)
     best = accuracy(study.ranked[0])
-    if best <= largest + 3 * math.sqrt(largest * (1 - largest) / effective_images(images, metric)):
+    if best <= largest + 3 * study.spec.standard_error(largest):
         yield Advice(
             f"{study.name}: the best trial has {study.score} of {best:.2f}, always answering the largest class would "
             f"have {largest:.2f}.",

@@ -1,6 +1,5 @@
 """What the checks read: the result files of a run, with the params and the data that it was made of."""
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,12 +7,12 @@ from typing import Any, NamedTuple
 
 from reprotune.artifacts import read_csv, read_json
 from reprotune.data.images import SPLITS
-from reprotune.data.metric import effective_images, told
+from reprotune.data.metric import told
 from reprotune.data.stored import CLASS_BALANCE, StoredDataset
 from reprotune.params import Declared, Params
 from reprotune.results import read
-from reprotune.search.spec import StudySpec
-from reprotune.search.study import Trial
+from reprotune.search.study.spec import StudySpec
+from reprotune.search.study.trials import Trial
 from reprotune.training.models import Config
 
 Balance = Mapping[str, Mapping[str, int]]  # split → class → how many images
@@ -69,8 +68,7 @@ class Study:
     @property
     def standard_error(self) -> float:
         """Of the best trial's accuracy, by the number of validation images."""
-        best = accuracy(self.ranked[0])
-        return math.sqrt(best * (1 - best) / effective_images(self.balance["valid"].values(), self.spec.metric))
+        return self.spec.standard_error(accuracy(self.ranked[0]))
 
     def declared(self, name: str) -> tuple[str, Declared]:
         """The key and the range of a config's hyperparameter in the search space: `width_1` may be under `width`."""

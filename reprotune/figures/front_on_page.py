@@ -4,7 +4,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from reprotune.search.study import Trial
+from reprotune.search.study.trials import Trial
 
 _SVG, _XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 LABEL = "Pareto front among all trials of the second study; the table below holds its points."

@@ -5,8 +5,8 @@ from typing import Any
 
 from reprotune.figures.front_on_page import short
 from reprotune.results.winners import accuracy
-from reprotune.search.spec import StudySpec
-from reprotune.search.study import Trial
+from reprotune.search.study.spec import StudySpec
+from reprotune.search.study.trials import Trial
 
 
 def leaderboard(spec: StudySpec, trials: Sequence[Trial]) -> Mapping[str, Any]:

@@ -9,7 +9,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 
 from reprotune.figures.style import on_valid
 from reprotune.params import Metric
-from reprotune.search.study import Trial
+from reprotune.search.study.trials import Trial
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

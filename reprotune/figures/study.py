@@ -25,8 +25,8 @@ from reprotune.figures.style import (
 from reprotune.results.best_so_far import best_accuracies, hypervolumes
 from reprotune.results.importances import importances, of_study
 from reprotune.results.winners import best, complete, pareto_front, standing
-from reprotune.search.spec import StudySpec
-from reprotune.search.study import Trial
+from reprotune.search.study.spec import StudySpec
+from reprotune.search.study.trials import Trial
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

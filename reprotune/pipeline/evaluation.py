@@ -18,7 +18,9 @@ from reprotune.results import classification
 from reprotune.results.scores import of_seeds
 from reprotune.results.winners import WINNERS
 from reprotune.search.space import default_config
-from reprotune.search.spec import made_by, resolve_device, seeds
+from reprotune.search.study.preparation import resolve_device
+from reprotune.search.study.seeds import seeds
+from reprotune.search.study.spec import made_by
 from reprotune.training import saved_model
 from reprotune.training.cost import cost_of
 from reprotune.training.models import Config

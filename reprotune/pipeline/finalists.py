@@ -3,7 +3,6 @@
 Which they are, and what they bring, follows from the study and its trials alone. Their repeats are in the journal.
 """
 
-import math
 from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import Executor
@@ -12,22 +11,21 @@ from dataclasses import replace
 from reprotune.data.metric import told
 from reprotune.pipeline.progress import Show
 from reprotune.results.winners import point
-from reprotune.search.journal import Journal
-from reprotune.search.spec import StudySpec
-from reprotune.search.study import Trial, awaited, repeat_task
+from reprotune.search.study.journal import Journal
+from reprotune.search.study.spec import StudySpec
+from reprotune.search.study.tasks import awaited, repeat_task
+from reprotune.search.study.trials import Trial
 from reprotune.search.trial import Result, run_trial
 
 
 def chosen(spec: StudySpec, trials: Sequence[Trial]) -> list[Trial]:
     """The best `finalists.count` complete trials, by the one accuracy that each has so far.
 
-    With two objectives: the nearest to the front, as far as they lie within a standard error of it, √(p (1 − p) / n)
-    for an accuracy p on n images (StudySpec.images). Of the front itself the most accurate first: at its cheap end
-    the steps from point to point are wide.
+    With two objectives: the nearest to the front, as far as they lie within a standard error of it. Of the front itself
+    the most accurate first: at its cheap end the steps from point to point are wide.
     """
     ranked = sorted(_gaps(spec, trials), key=lambda pair: (pair[0], -_accuracy(pair[1]), pair[1].number))
-    images = spec.images
-    near = [t for gap, t in ranked if not spec.cost or gap <= math.sqrt(_accuracy(t) * (1 - _accuracy(t)) / images)]
+    near = [trial for gap, trial in ranked if not spec.cost or gap <= spec.standard_error(_accuracy(trial))]
     return near[: spec.finalists.count]
 
 

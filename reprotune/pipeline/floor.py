@@ -6,9 +6,9 @@ from reprotune.data.metric import told
 from reprotune.data.stored import StoredDataset
 from reprotune.errors import PARAMS, UserError
 from reprotune.params import Params
-from reprotune.search import journal, study
-from reprotune.search.journal import Journal
-from reprotune.search.spec import default_study
+from reprotune.search.study import journal, trials, window
+from reprotune.search.study.declaration import default_study
+from reprotune.search.study.journal import Journal
 
 
 def default_accuracy(params: Params, dataset: StoredDataset, executor: Executor) -> float:
@@ -16,10 +16,10 @@ def default_accuracy(params: Params, dataset: StoredDataset, executor: Executor)
     alone = default_study(params, dataset)
 
     def failed(opened: Journal) -> bool:
-        return any(trial.result.state == "FAIL" for trial in study.told(alone, opened))
+        return any(trial.result.state == "FAIL" for trial in trials.told(alone, opened))
 
     with journal.opened(alone.journal, alone.directions, failed) as opened:
-        (trial,) = study.run(alone, opened, executor)
+        (trial,) = window.run(alone, opened, executor)
     if trial.result.accuracy is None or trial.result.state == "FAIL":
         key = f"{PARAMS}: multi_objective.min_accuracy = 'default'"
         raise UserError(f"{key}: the default config failed ({trial.result.reason}); give a number, or null")

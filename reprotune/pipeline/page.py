@@ -25,8 +25,8 @@ from reprotune.results.read import read_studies, read_trials
 from reprotune.results.scores import certainty, cheaper, titles, told
 from reprotune.results.winners import complete
 from reprotune.search.space import default_config
-from reprotune.search.spec import StudySpec
-from reprotune.search.study import Trial
+from reprotune.search.study.spec import StudySpec
+from reprotune.search.study.trials import Trial
 
 RESULTS = Path("results")
 STUDIES = ("The first study: accuracy", "The second study: cost and accuracy")

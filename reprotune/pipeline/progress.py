@@ -9,9 +9,9 @@ from reprotune import cli
 from reprotune.data.metric import told
 from reprotune.results.winners import point
 from reprotune.search import pareto
-from reprotune.search.spec import StudySpec
-from reprotune.search.stopping import Stopping
-from reprotune.search.study import Trial
+from reprotune.search.study.spec import StudySpec
+from reprotune.search.study.stopping import Stopping
+from reprotune.search.study.trials import Trial
 
 Show = Callable[[float, str, str], None]  # (share that is done, 0 … 1; how things stand; what has just ended)
 

@@ -17,7 +17,7 @@ from reprotune.pipeline import evaluation, page
 from reprotune.pipeline.page import RESULTS
 from reprotune.results import classification
 from reprotune.results.read import read_trials
-from reprotune.search.spec import StudySpec
+from reprotune.search.study.spec import StudySpec
 from reprotune.tracking import description
 from reprotune.tracking.parent_run import add_files, parent_run
 from reprotune.training import saved_model

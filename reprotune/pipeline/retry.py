@@ -5,10 +5,10 @@ from collections.abc import Container, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from reprotune.search import journal
-from reprotune.search.journal import Journal
-from reprotune.search.spec import StudySpec
-from reprotune.search.study import Trial, as_asked, recorded, told
+from reprotune.search.study import journal
+from reprotune.search.study.journal import Journal
+from reprotune.search.study.spec import StudySpec
+from reprotune.search.study.trials import Trial, as_asked, recorded, told
 from reprotune.search.trial import Result
 
 

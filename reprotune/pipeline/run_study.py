@@ -4,29 +4,48 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager, ExitStack
 from functools import cache, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reprotune.arithmetic import kernels
 from reprotune.artifacts import read_json
 from reprotune.data import stored
 from reprotune.data.metric import unless_default
-from reprotune.params import Section, searched_by
+from reprotune.data.stored import StoredDataset
+from reprotune.params import Params, Section, searched_by
 from reprotune.pipeline import finalists
 from reprotune.pipeline.progress import StudyProgress, display
 from reprotune.results import best_so_far, read, winners, write
-from reprotune.search import journal, study
-from reprotune.search.spec import StudySpec
-from reprotune.search.study import Trial
-from reprotune.tracking import description
+from reprotune.search.study import journal, window
+from reprotune.search.study.declaration import check_params
+from reprotune.search.study.preparation import prepare, resolve_device
+from reprotune.search.study.spec import StudySpec
+from reprotune.search.study.trials import Trial, finished, told
+from reprotune.tracking import description, store
 from reprotune.tracking.parent_run import ParentRun, parent_run
+
+if TYPE_CHECKING:
+    from reprotune.execution.pool import Pool
+
+
+def begin(params: Params, pool: "Pool") -> StoredDataset:
+    """Check params, data and models before anything is trained; the dataset, which every worker is told of.
+
+    Raises UserError.
+    """
+    check_params(params)
+    dataset = stored.open_verified(params.data.dataset)
+    store.load()  # as workers start
+    prepare(params, dataset, pool)
+    pool.share(dataset.shared_files, resolve_device(params.training.device))
+    return dataset
 
 
 def run_study(spec: StudySpec, executor: Executor, anew: bool) -> None:
     """Run the study, or what its journal lacks of it. `anew`: train a finished one again, from its first trial."""
 
     def discard(opened: journal.Journal) -> bool:
-        trained = anew and study.finished(spec, opened)
-        return trained and finalists.finished(spec, study.told(spec, opened), opened)
+        trained = anew and finished(spec, opened)
+        return trained and finalists.finished(spec, told(spec, opened), opened)
 
     kernels.warn_if_untried()
     if spec.adopt:
@@ -50,7 +69,7 @@ def _follow(spec: StudySpec, opened: journal.Journal, executor: Executor, begun:
     progress, trials = StudyProgress(spec), list[Trial]()
     with display() as show:
         # MLflow is imported and opened while the first trials are trained.
-        for trial in study.run(spec, opened, executor, meanwhile=begun):
+        for trial in window.run(spec, opened, executor, meanwhile=begun):
             trials.append(trial)
             progress.show(trial, show)
             if not begun().failed:
@@ -72,7 +91,7 @@ def backfill(spec: StudySpec) -> int:
             _log_all(parent, spec, read.empty_study(spec), trials)
         return len(trials)
     with journal.opened(spec.journal, spec.directions, lambda _: False) as opened, _tracked(spec) as parent:
-        trials = finalists.with_repeats(spec, study.told(spec, opened), opened)
+        trials = finalists.with_repeats(spec, told(spec, opened), opened)
         _log_all(parent, spec, opened.study, trials)
         return len(trials)
 

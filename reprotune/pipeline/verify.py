@@ -6,8 +6,8 @@ from concurrent.futures import Executor
 from reprotune.artifacts import read_json
 from reprotune.results import read
 from reprotune.search.history import History
-from reprotune.search.spec import StudySpec
-from reprotune.search.study import ends_at, past_trial, rung_point, task
+from reprotune.search.study.spec import StudySpec
+from reprotune.search.study.tasks import ends_at, past_trial, rung_point, task
 from reprotune.search.trial import Result, run_trial
 from reprotune.training.learning_curve import Epoch
 

@@ -5,8 +5,8 @@ from itertools import accumulate
 
 from reprotune.results.winners import point
 from reprotune.search import pareto
-from reprotune.search.spec import StudySpec
-from reprotune.search.study import Trial
+from reprotune.search.study.spec import StudySpec
+from reprotune.search.study.trials import Trial
 
 
 def series(spec: StudySpec, trials: Sequence[Trial]) -> dict[str, list[float]]:

@@ -11,8 +11,8 @@ from optuna.trial import create_trial
 
 from reprotune.params import Declared
 from reprotune.search.space import Space, names, values
-from reprotune.search.spec import DIRECTIONS, Objective, StudySpec
-from reprotune.search.study import Trial
+from reprotune.search.study.spec import DIRECTIONS, Objective, StudySpec
+from reprotune.search.study.trials import Trial
 from reprotune.training.models import MODELS
 
 

@@ -11,12 +11,14 @@ from reprotune.artifacts import read_csv, read_json, read_yaml
 from reprotune.data.stored import StoredDataset
 from reprotune.errors import ParamsError, UserError
 from reprotune.params import Params
-from reprotune.search import journal
 from reprotune.search.history import History
 from reprotune.search.pruners import PRUNERS, TrialPruner
 from reprotune.search.space import contains, parse
-from reprotune.search.spec import StudySpec, default_study, from_params, multi_objective
-from reprotune.search.study import Trial, frozen_trial, past_trial, task, told
+from reprotune.search.study import journal
+from reprotune.search.study.declaration import default_study, from_params, multi_objective
+from reprotune.search.study.spec import StudySpec
+from reprotune.search.study.tasks import past_trial, task
+from reprotune.search.study.trials import Trial, frozen_trial, told
 from reprotune.search.trial import Result, State
 from reprotune.training.cost import Cost
 from reprotune.training.learning_curve import Epoch
@@ -26,18 +28,17 @@ from reprotune.training.models import Config
 def read_studies(params: Params, dataset: StoredDataset) -> tuple[StudySpec, StudySpec]:
     """Both studies, the second as it follows from what the first found."""
     floor = _default_accuracy(params, dataset) if params.multi_objective.min_accuracy == "default" else None
-    second = multi_objective(params, dataset, best_params(), floor)
-    second = with_adopted(second)
-    _know_reference(second)
-    return with_adopted(from_params(params, "single_objective", dataset)), second
+    second = with_adopted(multi_objective(params, dataset, best_params(), floor))
+    return with_adopted(from_params(params, "single_objective", dataset)), _with_reference(second)
 
 
-def _know_reference(spec: StudySpec) -> None:
-    """Its results have the hypervolume's reference point, for which torch would count its largest models' cost."""
+def _with_reference(spec: StudySpec) -> StudySpec:
+    """The study, with the hypervolume's reference point if its results have it."""
     metrics, made_by = spec.folder / "metrics.json", spec.folder / "study.json"
-    if metrics.exists() and made_by.exists() and read_json(made_by).get("declared") == spec.declared:
-        reference = read_json(metrics)["hypervolume_reference"]
-        vars(spec)["reference_point"] = (reference[spec.cost], reference["accuracy"])  # as the property remembers it
+    if not (metrics.exists() and made_by.exists()) or read_json(made_by).get("declared") != spec.declared:
+        return spec
+    reference = read_json(metrics)["hypervolume_reference"]
+    return replace(spec, known_reference=(reference[spec.cost], reference["accuracy"]))
 
 
 def _default_accuracy(params: Params, dataset: StoredDataset) -> float | None:

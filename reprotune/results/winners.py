@@ -8,8 +8,8 @@ from typing import Any, cast
 from reprotune.errors import UserError
 from reprotune.results import confidence, scores
 from reprotune.search import pareto
-from reprotune.search.spec import StudySpec
-from reprotune.search.study import Trial
+from reprotune.search.study.spec import StudySpec
+from reprotune.search.study.trials import Trial
 
 # Of the second study, in the order in which they are shown.
 WINNERS = ("most_accurate", "within_1_point", "within_2_points", "within_5_points", "knee", "cheapest")

@@ -19,9 +19,9 @@ from reprotune.results.winners import (
 )
 from reprotune.search import pareto
 from reprotune.search.space import names
-from reprotune.search.spec import StudySpec
-from reprotune.search.stopping import ended_by
-from reprotune.search.study import Trial
+from reprotune.search.study.spec import StudySpec
+from reprotune.search.study.stopping import ended_by
+from reprotune.search.study.trials import Trial
 
 CURVE = ("trial", "epoch", "train_loss", "valid_loss", "valid_accuracy")
 REPEAT = ("number", "repeat", "state", "accuracy", "train_loss", "valid_loss", "reason")

@@ -10,7 +10,7 @@ from optuna.search_space import IntersectionSearchSpace
 
 
 class _Grid(BruteForceSampler):
-    """Every config once, in the order of chance. It does not stop the study, which ends by itself (search.stopping)."""
+    """Every config once, in the order of chance. It does not stop the study, which ends by itself (study.stopping)."""
 
     def __init__(self, seed: int) -> None:
         with warnings.catch_warnings():

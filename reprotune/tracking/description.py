@@ -6,8 +6,8 @@ from typing import Any
 from reprotune.data import metric
 from reprotune.results.scores import on_valid, told
 from reprotune.results.winners import accuracy, as_config, best, complete, feasible, pareto_front
-from reprotune.search.spec import StudySpec
-from reprotune.search.study import Trial
+from reprotune.search.study.spec import StudySpec
+from reprotune.search.study.trials import Trial
 from reprotune.search.trial import State
 from reprotune.tracking.store import READING
 

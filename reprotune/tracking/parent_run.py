@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from optuna import Study
 
     from reprotune.data.stored import StoredDataset
-    from reprotune.search.spec import StudySpec
-    from reprotune.search.study import Trial
+    from reprotune.search.study.spec import StudySpec
+    from reprotune.search.study.trials import Trial
 
 Files = Iterable[tuple[Path, str | None]]  # file, and the folder of the run's artifacts that it goes to
 _DIGEST = 36  # characters, as many as MLflow takes of a dataset's

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from optuna import Study
     from optuna.study import StudyDirection
 
-    from reprotune.search.spec import StudySpec
-    from reprotune.search.study import Trial
+    from reprotune.search.study.spec import StudySpec
+    from reprotune.search.study.trials import Trial
 
 _STATUS = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "FAIL": "FAILED"}
 _STATES = {"COMPLETE": "Complete", "PRUNED": "Pruned", "FAIL": "Failed"}

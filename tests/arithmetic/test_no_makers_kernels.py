@@ -12,9 +12,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from reprotune.data.images import Split
 from reprotune.data.stored import StoredDataset
-from reprotune.search import spec as specs
-from reprotune.search import study
 from reprotune.search.samplers import PROPOSES_BY_TORCH, SAMPLERS
+from reprotune.search.study import declaration, window
 from reprotune.search.trial import Result, Task
 from reprotune.training.augmentation import AUGMENTATIONS
 from reprotune.training.cost import Cost
@@ -98,9 +97,9 @@ def guessed(task: Task) -> Result:
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_samplers(name: str, dataset: StoredDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All but those that are known for it, whose studies have the maker in their identity."""
-    monkeypatch.setattr(study, "run_trial", guessed)
+    monkeypatch.setattr(window, "run_trial", guessed)
     params = make_params(single_objective__sampler=name, single_objective__n_trials=14, single_objective__pruner="none")
-    declared = specs.from_params(params, "single_objective", dataset)
+    declared = declaration.from_params(params, "single_objective", dataset)
     assert declared.identity  # itself made by what is guarded here
     with Guard() as guard:
         run(declared, tmp_path)

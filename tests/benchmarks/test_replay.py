@@ -15,14 +15,14 @@ from reprotune.data.stored import StoredDataset
 from reprotune.params import LedRung
 from reprotune.results import winners
 from reprotune.search import pareto
-from reprotune.search import spec as specs
 from reprotune.search.pruners import ParetoPruner
+from reprotune.search.study import declaration
 
 
 @pytest.mark.parametrize("window", [1, 4])
 def test_a_replay_is_what_the_study_would_be(dataset: StoredDataset, tmp_path: Path, window: int) -> None:
     params = make_params(multi_objective__sampler="random", multi_objective__n_trials=20)
-    declared = replace(specs.from_params(params, "multi_objective", dataset), window=window)
+    declared = replace(declaration.from_params(params, "multi_objective", dataset), window=window)
     whole = run(replace(declared, pruner="none"), tmp_path)
     trials = [(winners.point(t)[0], tuple(point.valid_accuracy for point in t.result.curve)) for t in whole]
     reference = declared.reference_point
@@ -76,7 +76,7 @@ def test_of_a_cohort_the_promising_ones_go_on(kept: object, cohort: int | None, 
 def test_what_is_recorded_is_the_study_unpruned(dataset: StoredDataset, tmp_path: Path) -> None:
     params = make_params()
     rows = rows_of(params, dataset.folder, 1, 3)
-    declared = specs.from_params(params, "multi_objective", dataset)
+    declared = declaration.from_params(params, "multi_objective", dataset)
     trials = run(replace(declared, seed=1, window=WINDOW, pruner="none", n_trials=3), tmp_path)
     assert rows == [
         (
@@ -91,7 +91,7 @@ def test_what_is_recorded_is_the_study_unpruned(dataset: StoredDataset, tmp_path
 
 @pytest.mark.parametrize("name", SOURCES)
 def test_what_is_recorded_comes_from_params_that_are_accepted(name: str) -> None:
-    specs.check_params(SOURCES[name].load("/a/mirror"))
+    declaration.check_params(SOURCES[name].load("/a/mirror"))
     assert SOURCES[name].load("/a/mirror").data.mirror == "/a/mirror"
     assert sum(len(study.trials) for study in read(path_of(name))) == SOURCES[name].seeds * SOURCES[name].n_trials
 

@@ -17,8 +17,8 @@ from deployment import kill
 from parts import free_ports, need
 
 from reprotune.data.stored import StoredDataset
-from reprotune.search import spec as specs
-from reprotune.search.spec import StudySpec
+from reprotune.search.study import declaration
+from reprotune.search.study.spec import StudySpec
 
 pytestmark = pytest.mark.cluster
 
@@ -49,7 +49,7 @@ def begun(declared: StudySpec, folder: Path) -> None:
 
 def test_running_studies_are_shown_and_cannot_be_changed(address: str, dataset: StoredDataset, tmp_path: Path) -> None:
     names = ("single_objective", "multi_objective")
-    declared = {name: specs.from_params(make_params(), name, dataset) for name in names}
+    declared = {name: declaration.from_params(make_params(), name, dataset) for name in names}
     for study in declared.values():
         begun(study, tmp_path)
     shown = {study["study_name"]: study["study_id"] for study in asked(f"{address}/api/studies")["study_summaries"]}

@@ -19,8 +19,8 @@ from servers import PASSWORD, Postgres, postgres
 from reprotune.data.stored import StoredDataset
 from reprotune.errors import UserError
 from reprotune.pipeline import run_study
-from reprotune.search import spec as specs
-from reprotune.search.spec import StudySpec
+from reprotune.search.study import declaration
+from reprotune.search.study.spec import StudySpec
 from reprotune.tracking import trial_run
 
 pytestmark = pytest.mark.cluster
@@ -101,7 +101,7 @@ def test_two_projects_write_at_once(running: Server, tmp_path: Path) -> None:
 
 
 def conduct(dataset: StoredDataset, seed: int, events: dict[int, Callable[[], object]]) -> StudySpec:
-    declared = specs.from_params(make_params(seed=seed), "single_objective", dataset)
+    declared = declaration.from_params(make_params(seed=seed), "single_objective", dataset)
     run_study.run_study(declared, Watched(InlineExecutor(), events), anew=False)
     return declared
 

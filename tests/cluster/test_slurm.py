@@ -23,7 +23,7 @@ from slurm import Slurm
 
 from reprotune.data.stored import StoredDataset
 from reprotune.execution import engines
-from reprotune.search import study
+from reprotune.search.study import window
 
 pytestmark = pytest.mark.cluster
 
@@ -99,7 +99,7 @@ def test_jobs_that_are_cancelled_preempted_or_out_of_time_cost_nothing(
     """Each amid a trial; dask-jobqueue submits others for them."""
     declared = spec(dataset)
     expected = facts(run(declared, tmp_path / "inline"))
-    monkeypatch.setattr(study, "run_trial", partial(hangs_at_first, tmp_path))
+    monkeypatch.setattr(window, "run_trial", partial(hangs_at_first, tmp_path))
     seen: list[str] = []
     with jobqueue(slurm, tmp_path) as address:
         assert address.startswith("tls://")

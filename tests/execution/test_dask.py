@@ -21,7 +21,7 @@ from tasks import failing, hangs_once, killed_if_wide
 from reprotune.data.stored import StoredDataset
 from reprotune.errors import UserError
 from reprotune.execution import dask_client, engines
-from reprotune.search import study
+from reprotune.search.study import window
 from reprotune.search.trial import Result, Task
 
 
@@ -137,7 +137,7 @@ def test_a_trial_whose_worker_dies_or_hangs_fails(
     """The same trials as with local workers, and no others."""
     declared = replace(spec(dataset), n_trials=8, trial_timeout=5.0 if work is hangs_once else None)
     expected = facts(run(declared, tmp_path / "undisturbed"))
-    monkeypatch.setattr(study, "run_trial", work)
+    monkeypatch.setattr(window, "run_trial", work)
     trials = search(declared, deployment, tmp_path / "disturbed")
     failed = failing(work, trials)
     assert 0 < len(failed) < 8

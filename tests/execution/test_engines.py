@@ -22,7 +22,7 @@ from reprotune.errors import UserError, is_shortage
 from reprotune.execution import engines, local_pool
 from reprotune.execution.dask_pool import DaskPool
 from reprotune.execution.pool import Shortage, WorkerDied
-from reprotune.search import spec as specs
+from reprotune.search.study import declaration
 
 
 def test_auto_is_the_cores_that_the_process_may_use() -> None:
@@ -68,7 +68,7 @@ def test_the_same_trials_by_workers_that_an_interruption_ends(
     name: str, dataset: StoredDataset, tmp_path: Path
 ) -> None:
     """And that nothing beyond this machine can reach."""
-    declared = specs.from_params(make_params(single_objective__n_trials=8), "single_objective", dataset)
+    declared = declaration.from_params(make_params(single_objective__n_trials=8), "single_objective", dataset)
     with pytest.raises(KeyboardInterrupt):
         with engines.started(make_execution(engine=name, workers=2)) as executor:
             trials = run(declared, tmp_path / name, executor)

@@ -14,9 +14,9 @@ from reprotune.data.stored import StoredDataset
 from reprotune.figures import study
 from reprotune.figures.parallel_coordinates import height
 from reprotune.results.importances import importances
-from reprotune.search import spec as specs
-from reprotune.search.spec import StudySpec
-from reprotune.search.study import Trial
+from reprotune.search.study import declaration
+from reprotune.search.study.spec import StudySpec
+from reprotune.search.study.trials import Trial
 
 Finished = tuple[StudySpec, list[Trial]]
 
@@ -25,7 +25,7 @@ Finished = tuple[StudySpec, list[Trial]]
 def finished(
     request: pytest.FixtureRequest, dataset: StoredDataset, tmp_path_factory: pytest.TempPathFactory
 ) -> Finished:
-    declared = specs.from_params(make_params(**{f"{request.param}__n_trials": 20}), request.param, dataset)
+    declared = declaration.from_params(make_params(**{f"{request.param}__n_trials": 20}), request.param, dataset)
     return declared, run(declared, tmp_path_factory.mktemp("study"))
 
 
@@ -70,7 +70,7 @@ def test_a_study_of_one_trial_or_of_nothing_to_search(
     dataset: StoredDataset, tmp_path: Path, space: dict[str, object]
 ) -> None:
     params = make_params(multi_objective__search_space={**space, "epochs": 1}, multi_objective__n_trials=1)
-    declared = specs.from_params(params, "multi_objective", dataset)
+    declared = declaration.from_params(params, "multi_objective", dataset)
     study.write(tmp_path, declared, run(declared, tmp_path))
     assert len(list(tmp_path.glob("*.svg"))) == 8
 

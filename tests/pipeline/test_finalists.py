@@ -18,10 +18,10 @@ from reprotune.params import Finalists
 from reprotune.pipeline import finalists, retry
 from reprotune.pipeline.run_study import backfill, run_study
 from reprotune.results import read, winners
-from reprotune.search import journal, study
-from reprotune.search import spec as specs
-from reprotune.search.spec import StudySpec
-from reprotune.search.study import Trial
+from reprotune.search.study import declaration, journal, window
+from reprotune.search.study.seeds import seeds
+from reprotune.search.study.spec import StudySpec
+from reprotune.search.study.trials import Trial, told
 from reprotune.search.trial import Result, Task
 
 NAMES = ("single_objective", "multi_objective")
@@ -29,7 +29,7 @@ NAMES = ("single_objective", "multi_objective")
 
 def spec(dataset: StoredDataset, name: str = "single_objective", count: int = 3, **changes: Any) -> StudySpec:
     given = {f"{name}__{key}": value for key, value in changes.items()}
-    return specs.from_params(
+    return declaration.from_params(
         make_params(**{f"{name}__finalists": {"count": count, "repeats": 2}, **given}), name, dataset
     )
 
@@ -38,7 +38,7 @@ def conduct(declared: StudySpec, folder: Path, executor: Executor | None = None)
     """The whole study with its finalists, its journal in `folder`."""
     executor = executor or InlineExecutor()
     with journal.opened(folder / declared.journal, declared.directions, lambda _: False) as opened:
-        trials = list(study.run(declared, opened, executor))
+        trials = list(window.run(declared, opened, executor))
         return finalists.train(declared, trials, opened, executor, lambda *_: None)
 
 
@@ -113,8 +113,8 @@ def test_none_is_todays_rule(dataset: StoredDataset, tmp_path: Path) -> None:
 
 def test_repeats_have_seeds_of_their_own() -> None:
     given = [(seed, name, number) for seed in range(5) for name in NAMES for number in range(20)]
-    firsts = [value for key in given for value in specs.seeds(*key)]
-    again = [value for key in given for repeat in range(4) for value in specs.seeds(*key, repeat)]
+    firsts = [value for key in given for value in seeds(*key)]
+    again = [value for key in given for repeat in range(4) for value in seeds(*key, repeat)]
     assert len({*firsts, *again}) == len(firsts) + len(again)
 
 
@@ -135,7 +135,8 @@ def test_a_repeat_is_never_pruned_and_has_another_seed(dataset: StoredDataset, t
     assert all(r.curve[-1:] == r.curve and r.state == "COMPLETE" for trial in trials for r in trial.repeats)
 
 
-FRONT = [  # flops, accuracy: a standard error is 0.034 at 0.9, of 80 images
+EIGHTY = {"valid": dict.fromkeys("abcd", 20)}  # images, of which 0.9 has a standard error of 0.034
+FRONT = [  # flops, accuracy
     (100, 0.50),
     (100, 0.40),
     (200, 0.70),
@@ -152,7 +153,8 @@ FRONT = [  # flops, accuracy: a standard error is 0.034 at 0.9, of 80 images
 def test_the_finalists_of_a_front(dataset: StoredDataset, count: int, expected: list[int]) -> None:
     """Its points, the most accurate first, then what lies within the noise of it, the nearest first."""
     given = [{"flops": flops, "accuracy": accuracy} for flops, accuracy in FRONT]
-    one = made_up_study(dataset, given, "multi_objective", multi_objective__finalists={"count": count, "repeats": 2})
+    changes = {"multi_objective__finalists": {"count": count, "repeats": 2}}
+    one = made_up_study(dataset, given, "multi_objective", balance=EIGHTY, **changes)
     assert [trial.number for trial in finalists.chosen(one.spec, one.trials)] == expected
 
 
@@ -180,7 +182,7 @@ def test_a_repeat_that_fails(
 
     class Failing(InlineExecutor):
         def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
-            ill = args[0].number == first and args[0].seed == specs.seeds(declared.seed, declared.name, first, 1)[1]
+            ill = args[0].number == first and args[0].seed == seeds(declared.seed, declared.name, first, 1)[1]
             return super().submit(failing(machine) if ill else fn, *args, **kwargs)
 
     trial = conduct(declared, repository, Failing())[first]
@@ -209,7 +211,7 @@ def test_they_are_shown_and_in_result_files_and_mlflow(
     assert {path: path.read_bytes() for path in declared.folder.iterdir()} == files
 
     with journal.opened(declared.journal, declared.directions, lambda _: False) as opened:
-        trials = finalists.with_repeats(declared, study.told(declared, opened), opened)
+        trials = finalists.with_repeats(declared, told(declared, opened), opened)
     back = read.read_trials(declared.folder, declared)
     assert list(map(winners.on_valid, winners.complete(back))) == list(map(winners.on_valid, winners.complete(trials)))
 

@@ -14,9 +14,9 @@ from reprotune.errors import UserError
 from reprotune.figures import study as figures
 from reprotune.pipeline import floor, progress, verify
 from reprotune.results import read, write
-from reprotune.search import spec as specs
-from reprotune.search.spec import StudySpec
-from reprotune.search.study import Trial
+from reprotune.search.study import declaration
+from reprotune.search.study.spec import StudySpec
+from reprotune.search.study.trials import Trial
 from reprotune.tracking import trial_run
 
 CAPPED = make_params(
@@ -28,7 +28,7 @@ CAPPED = make_params(
 def capped(dataset: StoredDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[StudySpec, list[Trial]]:
     """The first study, of which some trials are too large; in a folder of its own."""
     monkeypatch.chdir(tmp_path)
-    declared = specs.from_params(CAPPED, "single_objective", dataset)
+    declared = declaration.from_params(CAPPED, "single_objective", dataset)
     trials = run(declared, Path())
     assert 0 < sum(trial.result.untrained for trial in trials) < len(trials)
     write.write_single_objective(declared.folder, declared, trials)

@@ -11,7 +11,7 @@ from conftest import make_params, run
 from reprotune.data.stored import StoredDataset
 from reprotune.pipeline import progress
 from reprotune.results.winners import pareto_front
-from reprotune.search import spec as specs
+from reprotune.search.study import declaration
 
 
 class Terminal(io.StringIO):
@@ -20,7 +20,7 @@ class Terminal(io.StringIO):
 
 
 def follow(dataset: StoredDataset, folder: Path, name: str) -> list[tuple[float, str, str]]:
-    declared = specs.from_params(make_params(), name, dataset)
+    declared = declaration.from_params(make_params(), name, dataset)
     standing, calls = progress.StudyProgress(declared), list[tuple[float, str, str]]()
     trials = run(declared, folder)
     for trial in trials:
@@ -87,7 +87,7 @@ def test_a_terminal_that_cannot_move_its_cursor_has_lines(monkeypatch: pytest.Mo
 def test_a_study_that_its_trials_end_has_nothing_left(
     dataset: StoredDataset, tmp_path: Path, end: dict[str, int]
 ) -> None:
-    declared = replace(specs.from_params(make_params(), "single_objective", dataset), **end)  # type: ignore[arg-type]
+    declared = replace(declaration.from_params(make_params(), "single_objective", dataset), **end)  # type: ignore[arg-type]
     standing, calls = progress.StudyProgress(declared), list[tuple[float, str, str]]()
     trials = run(declared, tmp_path)
     assert len(trials) < 12

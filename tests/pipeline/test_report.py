@@ -22,7 +22,7 @@ from reprotune.pipeline import evaluation, page, report
 from reprotune.pipeline.run_study import run_study
 from reprotune.results import classification, read
 from reprotune.results.scores import titles
-from reprotune.search import spec as specs
+from reprotune.search.study import declaration
 from stages import summary
 
 
@@ -74,7 +74,7 @@ def finished(dataset: StoredDataset, empty_store: Path, tmp_path_factory: pytest
 
 
 def conduct(dataset: StoredDataset) -> None:
-    run_study(specs.from_params(PARAMS, "single_objective", dataset), InlineExecutor(), anew=False)
+    run_study(declaration.from_params(PARAMS, "single_objective", dataset), InlineExecutor(), anew=False)
     run_study(read.read_studies(PARAMS, dataset)[1], InlineExecutor(), anew=False)
     evaluate(PARAMS, dataset)
     report.draw(read.read_studies(PARAMS, dataset), dataset)

@@ -11,8 +11,8 @@ from conftest import Dying, InlineExecutor, facts, make_params, run
 from reprotune.data.stored import StoredDataset
 from reprotune.params import LedRung, Rung, ShareRung
 from reprotune.pipeline.retry import forget_failures
-from reprotune.search import journal, study
-from reprotune.search import spec as specs
+from reprotune.search.study import declaration, journal
+from reprotune.search.study.trials import finished
 from reprotune.search.trial import Result
 
 RUNGS: dict[str, Rung] = {
@@ -34,7 +34,7 @@ class Short(InlineExecutor):
 @pytest.mark.parametrize("name", ["single_objective", "multi_objective"])
 def test_the_study_is_as_if_undisturbed(dataset: StoredDataset, tmp_path: Path, name: str, rung: bool) -> None:
     n_trials, window = 14, 4
-    declared = replace(specs.from_params(make_params(), name, dataset), n_trials=n_trials, window=window)
+    declared = replace(declaration.from_params(make_params(), name, dataset), n_trials=n_trials, window=window)
     if rung:  # those after a failed one were judged beside it
         declared = replace(declared, rung=RUNGS[name])
     undisturbed = facts(run(declared, tmp_path / "undisturbed"))
@@ -53,20 +53,20 @@ def test_without_such_failures_nothing_changes(
     dataset: StoredDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    declared = specs.from_params(make_params(single_objective__n_trials=3), "single_objective", dataset)
+    declared = declaration.from_params(make_params(single_objective__n_trials=3), "single_objective", dataset)
     assert forget_failures(declared) == []
     assert not declared.journal.exists()
     run(declared, tmp_path)
     assert forget_failures(declared) == []
     with journal.opened(declared.journal, declared.directions, lambda _: False) as opened:
-        assert study.finished(declared, opened)
+        assert finished(declared, opened)
 
 
 def test_what_failed_beyond_the_studys_end_is_left_to_a_longer_one(
     dataset: StoredDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    declared = specs.from_params(make_params(), "single_objective", dataset)
+    declared = declaration.from_params(make_params(), "single_objective", dataset)
     trials = run(declared, tmp_path, Short())
     shorter = replace(declared, max_epochs=sum(len(trial.result.curve) for trial in trials[:6]))
     assert forget_failures(shorter) == [3]

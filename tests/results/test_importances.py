@@ -8,8 +8,8 @@ from conftest import SPACE, make_params, run
 
 from reprotune.data.stored import StoredDataset
 from reprotune.results.importances import deciding, declared, of_study
-from reprotune.search import spec as specs
 from reprotune.search.space import Space, largest, values
+from reprotune.search.study import declaration
 from reprotune.training.cost import cost_of
 
 CNN: dict[str, Any] = {
@@ -49,12 +49,12 @@ def test_a_cost_depends_on_what_changes_it_alone(
     dataset: StoredDataset, space: dict[str, Any], expected: set[str], cost: Any
 ) -> None:
     params = make_params(multi_objective__search_space=space, multi_objective__minimize=cost)
-    searched = specs.from_params(params, "multi_objective", dataset).space
+    searched = declaration.from_params(params, "multi_objective", dataset).space
     assert deciding(searched) == measured(searched, dataset, cost) == expected
 
 
 def test_the_importances_of_a_cost_name_nothing_else(dataset: StoredDataset, tmp_path: Any) -> None:
-    study = specs.from_params(make_params(multi_objective__pruner="none"), "multi_objective", dataset)
+    study = declaration.from_params(make_params(multi_objective__pruner="none"), "multi_objective", dataset)
     trials = run(study, tmp_path)
     assert set(of_study(study, trials, "flops")) == OF_MLP
     assert {"lr", "optimizer", *OF_MLP} <= set(of_study(study, trials, "accuracy"))

@@ -15,17 +15,17 @@ from reprotune.data.stored import StoredDataset
 from reprotune.errors import ParamsError, UserError
 from reprotune.pipeline import run_study, verify
 from reprotune.results import read
-from reprotune.search import journal, study
-from reprotune.search import spec as specs
 from reprotune.search.pruners import ONE_OBJECTIVE, SEVERAL_OBJECTIVES
-from reprotune.search.spec import StudySpec
+from reprotune.search.study import declaration, journal
+from reprotune.search.study.spec import StudySpec
+from reprotune.search.study.trials import frozen_trial
 from reprotune.tracking import store, trial_run
 from reprotune.training.optimizers import OPTIMIZERS, SCHEDULES
 
 
 def conduct(dataset: StoredDataset, name: str = "single_objective", **changes: object) -> StudySpec:
     params = make_params(**{f"{name}__{key}": value for key, value in changes.items()})
-    declared = specs.from_params(params, name, dataset)
+    declared = declaration.from_params(params, name, dataset)
     run_study.run_study(declared, InlineExecutor(), anew=False)
     return declared
 
@@ -156,7 +156,7 @@ def test_results_of_other_params_are_not_taken_for_the_studys_own(repository: Pa
     before = statuses("single_objective")
     for change in ({"seed": 7}, {"single_objective__pruner": "none"}, {"single_objective__search_space": EVERYTHING}):
         params = make_params(**change)
-        declared = specs.from_params(params, "single_objective", dataset)
+        declared = declaration.from_params(params, "single_objective", dataset)
         with pytest.raises(
             UserError, match="results/single_objective: holds a study of other params or data; run `dvc"
         ):
@@ -238,7 +238,7 @@ def test_what_lies_in_another_space_is_adopted(
         "sampler": "random",
     }
     params = make_params(**{f"{name}__{key}": value for key, value in changes.items()})
-    declared = read.with_adopted(specs.from_params(params, name, dataset))
+    declared = read.with_adopted(declaration.from_params(params, name, dataset))
     fitting = [t for t in told if t.config["lr"] >= 1e-3 and t.config["layers"] == 1]
     assert 1 < len(fitting) < 12
     kept = [(config, result.state, result.curve, result.cost) for config, result in declared.adopted]
@@ -260,7 +260,7 @@ def test_what_lies_in_another_space_is_adopted(
         path = Path(f"adopting {left} {asked}") / declared.journal
         with journal.opened(path, declared.directions, lambda _: False) as opened:
             for number, (config, result) in enumerate(declared.adopted[:asked]):
-                opened.ask(study.frozen_trial(declared, number, config, None))
+                opened.ask(frozen_trial(declared, number, config, None))
                 if number < left:
                     opened.tell(number, result, declared.values(result), 0.0)
         assert facts(run(declared, path.parents[1], Dying(14 - len(fitting)))) == facts(trials)

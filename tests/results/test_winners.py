@@ -12,8 +12,8 @@ from reprotune.artifacts import read_json, read_yaml
 from reprotune.data.stored import StoredDataset
 from reprotune.results import best_so_far, winners, write
 from reprotune.results.scores import titles
-from reprotune.search.spec import StudySpec
-from reprotune.search.study import Trial
+from reprotune.search.study.spec import StudySpec
+from reprotune.search.study.trials import Trial
 from reprotune.search.trial import Result
 
 POINTS = [(100, 0.2), (200, 0.85), (300, 0.89), (300, 0.88), (500, 0.92), (700, 0.93), (900, 0.94), (950, 0.93)]

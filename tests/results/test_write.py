@@ -11,22 +11,22 @@ from reprotune import artifacts
 from reprotune.data.stored import StoredDataset
 from reprotune.errors import UserError
 from reprotune.results import best_so_far, winners, write
-from reprotune.search import spec as specs
-from reprotune.search.spec import StudySpec
-from reprotune.search.study import Trial
+from reprotune.search.study import declaration
+from reprotune.search.study.spec import StudySpec
+from reprotune.search.study.trials import Trial
 
 Finished = tuple[StudySpec, list[Trial]]
 
 
 @pytest.fixture(scope="module")
 def single(dataset: StoredDataset, tmp_path_factory: pytest.TempPathFactory) -> Finished:
-    declared = specs.from_params(make_params(single_objective__n_trials=20), "single_objective", dataset)
+    declared = declaration.from_params(make_params(single_objective__n_trials=20), "single_objective", dataset)
     return declared, run(declared, tmp_path_factory.mktemp("single"))
 
 
 @pytest.fixture(scope="module")
 def multi(dataset: StoredDataset, tmp_path_factory: pytest.TempPathFactory) -> Finished:
-    declared = specs.from_params(make_params(multi_objective__n_trials=20), "multi_objective", dataset)
+    declared = declaration.from_params(make_params(multi_objective__n_trials=20), "multi_objective", dataset)
     return declared, run(declared, tmp_path_factory.mktemp("multi"))
 
 

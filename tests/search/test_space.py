@@ -7,7 +7,7 @@ from conftest import ROOT, make_params
 from reprotune.data.stored import StoredDataset
 from reprotune.params import Categorical, FloatRange, IntRange
 from reprotune.search import space as spaces
-from reprotune.search import spec as specs
+from reprotune.search.study import declaration
 from reprotune.training import hyperparameters
 from reprotune.training.cost import measure
 from reprotune.training.hyperparameters import HYPERPARAMETERS
@@ -143,7 +143,7 @@ def test_no_config_costs_more_than_the_reference_point(dataset: StoredDataset, m
         "pooling": {"type": "categorical", "choices": ["flatten", "average"]},
     }
     params = make_params(multi_objective__minimize=minimize, multi_objective__search_space=space)
-    declared = specs.from_params(params, "multi_objective", dataset)
+    declared = declaration.from_params(params, "multi_objective", dataset)
     models = (meta_model(config, dataset.inputs) for config in suggested(declared.space, 60))
     costs = [getattr(measure(model, dataset.shape), minimize) for model in models]
     assert max(costs) <= declared.reference_point[0]

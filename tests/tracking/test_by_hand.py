@@ -11,8 +11,8 @@ from tracked import track
 
 from reprotune.data.stored import StoredDataset
 from reprotune.pipeline import run_study
-from reprotune.search import spec as specs
-from reprotune.search.spec import StudySpec
+from reprotune.search.study import declaration
+from reprotune.search.study.spec import StudySpec
 from reprotune.tracking import trial_run
 from reprotune.tracking.parent_run import parent_run
 from reprotune.tracking.store import NOTE
@@ -32,7 +32,7 @@ def client(repository: Path) -> MlflowClient:
 
 @pytest.fixture
 def declared(dataset: StoredDataset) -> StudySpec:
-    return specs.from_params(make_params(single_objective__n_trials=3), "single_objective", dataset)
+    return declaration.from_params(make_params(single_objective__n_trials=3), "single_objective", dataset)
 
 
 def runs(client: MlflowClient, name: str = "single_objective") -> list[Run]:

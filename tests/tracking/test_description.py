@@ -12,7 +12,7 @@ from reprotune.artifacts import read_csv, read_yaml
 from reprotune.data.stored import StoredDataset
 from reprotune.pipeline import run_study
 from reprotune.results.scores import on_valid
-from reprotune.search import spec as specs
+from reprotune.search.study import declaration
 from reprotune.tracking import store, view
 from reprotune.tracking.description import of_evaluation
 from reprotune.tracking.parent_run import parent_run
@@ -20,7 +20,7 @@ from reprotune.tracking.parent_run import parent_run
 
 @pytest.mark.parametrize("name", ["single_objective", "multi_objective"])
 def test_a_study_describes_itself(dataset: StoredDataset, repository: Path, name: str) -> None:
-    declared = specs.from_params(make_params(), name, dataset)
+    declared = declaration.from_params(make_params(), name, dataset)
     run_study.run_study(declared, InlineExecutor(), anew=False)
     client = MlflowClient(f"sqlite:///{repository / 'mlflow.db'}")
     experiment = client.get_experiment_by_name(name)

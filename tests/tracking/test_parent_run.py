@@ -14,9 +14,9 @@ from tracked import fail, runs, track
 from reprotune.data.stored import StoredDataset
 from reprotune.errors import UserError
 from reprotune.pipeline import run_study
-from reprotune.search import spec as specs
-from reprotune.search.spec import StudySpec
-from reprotune.search.study import Trial
+from reprotune.search.study import declaration
+from reprotune.search.study.spec import StudySpec
+from reprotune.search.study.trials import Trial
 from reprotune.tracking import store
 from reprotune.tracking.parent_run import parent_run
 
@@ -52,7 +52,7 @@ def check(repository: Path, declared: StudySpec, trials: list[Trial]) -> None:
 
 @pytest.mark.parametrize(("name", "n_trials"), [("single_objective", 14), ("multi_objective", 17)])
 def test_a_study(dataset: StoredDataset, repository: Path, name: str, n_trials: int) -> None:
-    declared = specs.from_params(make_params(**{f"{name}__n_trials": n_trials}), name, dataset)
+    declared = declaration.from_params(make_params(**{f"{name}__n_trials": n_trials}), name, dataset)
     trials = track(declared, repository)
     assert {trial.result.state for trial in trials} == {"COMPLETE", "PRUNED"}
     check(repository, declared, trials)
@@ -61,7 +61,7 @@ def test_a_study(dataset: StoredDataset, repository: Path, name: str, n_trials: 
 
 
 def test_a_study_grows_shrinks_and_survives_interruptions(dataset: StoredDataset, repository: Path) -> None:
-    declared = specs.from_params(make_params(), "multi_objective", dataset)
+    declared = declaration.from_params(make_params(), "multi_objective", dataset)
     for kill in (0, 2, 2, 5):
         with pytest.raises(KeyboardInterrupt):
             track(declared, repository, kill_after=kill)
@@ -74,7 +74,7 @@ def test_a_study_grows_shrinks_and_survives_interruptions(dataset: StoredDataset
 
 
 def test_a_lost_store_is_made_again(dataset: StoredDataset, repository: Path) -> None:
-    declared = specs.from_params(make_params(), "single_objective", dataset)
+    declared = declaration.from_params(make_params(), "single_objective", dataset)
     track(declared, repository)
     for path in repository.glob("mlflow.db*"):
         path.unlink()
@@ -84,7 +84,7 @@ def test_a_lost_store_is_made_again(dataset: StoredDataset, repository: Path) ->
 def test_a_failed_trial(dataset: StoredDataset, repository: Path) -> None:
     space = {"lr": 1e30, "optimizer": "SGD"}
     params = make_params(single_objective__search_space=space, single_objective__n_trials=1)
-    declared = specs.from_params(params, "single_objective", dataset)
+    declared = declaration.from_params(params, "single_objective", dataset)
     track(declared, repository)
     _, nested = runs(repository, declared.name)
     assert nested[0].info.status == "FAILED"
@@ -103,7 +103,7 @@ def test_a_parent_run_takes_more_params_than_mlflow_does_at_once(repository: Pat
 def test_a_dvc_experiment_has_a_parent_of_its_own(
     dataset: StoredDataset, repository: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    declared = specs.from_params(make_params(single_objective__n_trials=2), "single_objective", dataset)
+    declared = declaration.from_params(make_params(single_objective__n_trials=2), "single_objective", dataset)
     track(declared, repository)
     monkeypatch.setenv("DVC_EXP_NAME", "bold-fox")
     track(declared, repository)
@@ -123,7 +123,7 @@ def test_a_store_is_made_whole_or_not_at_all(
 ) -> None:
     """A kill amid the migrations of a new database would leave one that never opens again."""
     (repository / "mlflow.db").unlink()
-    declared = specs.from_params(make_params(single_objective__n_trials=1), "single_objective", dataset)
+    declared = declaration.from_params(make_params(single_objective__n_trials=1), "single_objective", dataset)
     with monkeypatch.context() as patch:
         patch.setattr(MlflowClient, "search_experiments", fail)
         with pytest.raises(KeyboardInterrupt):
@@ -150,7 +150,7 @@ def test_where_writing_to_mlflow_is_all_a_failure_is_one_line(
         raise error
 
     params = make_params(single_objective__n_trials=1)
-    declared = specs.from_params(params, "single_objective", dataset)
+    declared = declaration.from_params(params, "single_objective", dataset)
     run_study.run_study(declared, InlineExecutor(), anew=False)
     monkeypatch.setattr(MlflowClient, method, fails)
     with pytest.raises(UserError, match=r"^MLflow's store at sqlite:.* cannot be used: .*gone away") as told:

@@ -12,8 +12,8 @@ from deployment import Watched, kill, mlflow_server
 
 from reprotune.data.stored import StoredDataset
 from reprotune.pipeline import run_study
-from reprotune.search import spec as specs
-from reprotune.search.spec import StudySpec
+from reprotune.search.study import declaration
+from reprotune.search.study.spec import StudySpec
 from reprotune.tracking import store, trial_run
 
 pytestmark = pytest.mark.cluster
@@ -43,7 +43,7 @@ def address(repository: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 def conduct(dataset: StoredDataset, events: dict[int, Callable[[], object]]) -> StudySpec:
     params = make_params()
-    declared = specs.from_params(params, "single_objective", dataset)
+    declared = declaration.from_params(params, "single_objective", dataset)
     run_study.run_study(declared, Watched(InlineExecutor(), events), anew=False)
     return declared
 

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 from conftest import Dying, InlineExecutor, Killed, facts, make_params, run
-from test_study import Backwards
+from contract import Backwards
 
 from reprotune.data.stored import StoredDataset
 from reprotune.params import LedRung, Rung, ShareRung
-from reprotune.search import spec as specs
 from reprotune.search.pruners import goes_on
-from reprotune.search.spec import StudySpec
-from reprotune.search.study import ends_at, rung_point
+from reprotune.search.study import declaration
+from reprotune.search.study.spec import StudySpec
+from reprotune.search.study.tasks import ends_at, rung_point
 from reprotune.search.trial import Result
 from reprotune.training.cost import Cost
 from reprotune.training.learning_curve import Epoch
@@ -26,7 +26,7 @@ RUNGS: dict[str, Rung] = {
 
 
 def spec(dataset: StoredDataset, name: str, sampler: str = "tpe", pruner: str = "none") -> StudySpec:
-    declared = specs.from_params(make_params(), name, dataset)
+    declared = declaration.from_params(make_params(), name, dataset)
     return replace(declared, n_trials=14, window=4, sampler=sampler, pruner=pruner, rung=RUNGS[name])
 
 

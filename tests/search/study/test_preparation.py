@@ -10,7 +10,7 @@ from reprotune.arithmetic import kernels
 from reprotune.data.stored import StoredDataset
 from reprotune.errors import UserError
 from reprotune.execution.pool import Pool, TaskFuture
-from reprotune.search import spec as specs
+from reprotune.search.study import declaration, preparation
 from reprotune.training import cost
 
 
@@ -51,11 +51,11 @@ def refused(*_: object) -> Any:
 @pytest.mark.usefixtures("_nothing_known")
 def test_what_a_worker_computed_is_not_computed_here(dataset: StoredDataset, monkeypatch: pytest.MonkeyPatch) -> None:
     params, pool = make_params(), Worker()
-    specs.prepare(params, dataset, pool, [CONFIG])
+    preparation.prepare(params, dataset, pool, [CONFIG])
     known = kernels.digest(), cost.cost_of(CONFIG, dataset.inputs)
     for module, name in ((kernels, "_computed"), (cost, "measure")):
         monkeypatch.setattr(module, name, refused)
-    declared = specs.from_params(params, "multi_objective", dataset)
+    declared = declaration.from_params(params, "multi_objective", dataset)
     assert declared.identity
     assert declared.reference_point[0] > 0
     assert (kernels.digest(), cost.cost_of(CONFIG, dataset.inputs)) == known
@@ -65,7 +65,7 @@ def test_what_a_worker_computed_is_not_computed_here(dataset: StoredDataset, mon
 @pytest.mark.usefixtures("_nothing_known")
 @pytest.mark.parametrize(("pool", "tasks"), [(Worker(dies=True), 1), (Worker(here=False), 0)])
 def test_without_a_worker_on_this_machine_it_is_computed_here(dataset: StoredDataset, pool: Worker, tasks: int) -> None:
-    specs.prepare(make_params(), dataset, pool)
+    preparation.prepare(make_params(), dataset, pool)
     assert (kernels._known, pool.tasks) == ([kernels.digest()], tasks)
     assert cost._known
 
@@ -73,4 +73,25 @@ def test_without_a_worker_on_this_machine_it_is_computed_here(dataset: StoredDat
 def test_a_worker_refuses_a_model_that_cannot_be_built(dataset: StoredDataset) -> None:
     params = make_params(multi_objective__search_space={**SPACE, "model": "cnn", "blocks": 9})
     with pytest.raises(UserError, match=r"^params.yaml: multi_objective.search_space, .*: blocks = 9: too many"):
-        specs.prepare(params, dataset, Worker())
+        preparation.prepare(params, dataset, Worker())
+
+
+@pytest.mark.parametrize(
+    ("changes", "blocks"),
+    [
+        ({"model__model": "cnn", "model__blocks": 5}, 5),
+        ({"single_objective__search_space": {"model": "cnn", "blocks": {"type": "int", "low": 1, "high": 5}}}, 4),
+    ],
+)
+def test_a_net_that_the_images_are_too_small_for_is_refused(
+    dataset: StoredDataset, changes: dict[str, Any], blocks: int
+) -> None:
+    line = f"params.yaml: single_objective.search_space, .*: blocks = {blocks}: too many for images of 8 × 8 pixels"
+    with pytest.raises(UserError, match=line):
+        preparation.check_models(make_params(**changes), dataset.inputs)
+
+
+def test_a_net_too_large_for_any_tensor_is_refused(dataset: StoredDataset) -> None:
+    space = {"width": {"type": "int", "low": 4, "high": 2**62}}
+    with pytest.raises(UserError, match=r"^params.yaml: single_objective.search_space, .*: too large to be built: .*$"):
+        preparation.check_models(make_params(single_objective__search_space=space), dataset.inputs)

@@ -1,12 +1,11 @@
 """When a study ends: a function of its told trials."""
 
-import math
 from collections.abc import Iterable
 from typing import Literal, Protocol, cast
 
 from reprotune.search.pareto import Point, extended, hypervolume
 from reprotune.search.space import size
-from reprotune.search.spec import StudySpec
+from reprotune.search.study.spec import StudySpec
 from reprotune.search.trial import Result
 from reprotune.training.models import Config
 
@@ -30,7 +29,7 @@ class Stopping:
     exhausted: every config that the search space has was tried.
     patience: it ends with the trial that is the last of so many, and these brought nothing that counts. For one
     objective: the best accuracy of a complete trial before them was p, the best with them is no more than the
-    standard error √(p (1 − p) / n) above it, n being StudySpec.images. For two: the hypervolume has not grown.
+    standard error of p (StudySpec.standard_error) above it. For two: the hypervolume has not grown.
     Trials before which none was complete, and not below the floor, are not judged.
     """
 
@@ -38,7 +37,6 @@ class Stopping:
         self._spec = spec
         self._reached: list[float | None] = [None]  # after 0, 1, … trials; None until one is complete
         self._front: list[Point] = []
-        self._images = spec.images if spec.patience else 0
         self._configs = size(spec.space)
         self._tried: set[str] = set()
         self.epochs = 0  # of the told trials
@@ -72,7 +70,7 @@ class Stopping:
         before = self._reached[-1 - patience] if patience and patience < len(self._reached) else None
         if before is None or now is None:
             return False
-        return now - before <= (0.0 if self._spec.cost else math.sqrt(before * (1 - before) / self._images))
+        return now - before <= (0.0 if self._spec.cost else self._spec.standard_error(before))
 
 
 def ended_by(spec: StudySpec, trials: Iterable[Told]) -> StoppedBy | None:
