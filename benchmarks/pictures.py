@@ -30,7 +30,15 @@ COPIED = {
     "test_scores.svg": "evaluation/figures/test_scores.svg",
 }
 COLUMNS = 80
-ADVICE = ("To track", "To enable", "Use `dvc push`", "git add", "dvc config", "Generating lock", "Updating lock")  # DVC's
+ADVICE = (
+    "To track",
+    "To enable",
+    "Use `dvc push`",
+    "git add",
+    "dvc config",
+    "Generating lock",
+    "Updating lock",
+)  # DVC's
 STUDY = "#/experiments/2/runs?workflowType=machine_learning&viewStateShareKey=reprotune"
 
 
@@ -58,10 +66,8 @@ def run(clone: Path) -> str:
     """What `make repro` prints to a terminal."""
     command = f"stty cols {COLUMNS} rows 50; make --silent repro VENV={sys.prefix}"
     variables = {**os.environ, "TERM": "xterm-256color"}
-    done = subprocess.run(
-        ["script", "--quiet", "--return", "--command", command, "/dev/null"],
-        cwd=clone, env=variables, check=True, capture_output=True, text=True,
-    )  # fmt: skip
+    terminal = ["script", "--quiet", "--return", "--command", command, "/dev/null"]
+    done = subprocess.run(terminal, cwd=clone, env=variables, check=True, capture_output=True, text=True)
     return done.stdout
 
 

@@ -8,7 +8,7 @@ import os
 import signal
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from typing import Any
@@ -17,7 +17,7 @@ from reprotune.errors import UserError
 from reprotune.execution.pool import ATTEMPTS, Pool, TaskFuture, given_up, may_pass
 from reprotune.params import Execution
 
-_PRELOADED = ["reprotune.search.trial", "reprotune.training.fit", "thop"]  # all that a trial needs
+_PRELOADED = ("reprotune.search.trial", "reprotune.training.fit", "thop")  # all that a trial needs
 _LONGEST = 103 - len("/pymp-abcdefgh/listener-abcdefgh")  # bytes of a folder for sockets: macOS has 103 for a path
 _SHORT = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108  (multiprocessing makes a folder of its own there)
 
@@ -91,8 +91,8 @@ def _finished(attempt: Future[Any]) -> bool:
 
 
 @contextmanager
-def started(execution: Execution, workers: int) -> Iterator[Pool]:
-    """Worker processes, forked from a server that has imported all that a trial needs."""
+def started(execution: Execution, workers: int, preloaded: Sequence[str] = _PRELOADED) -> Iterator[Pool]:
+    """Worker processes, forked from a server that has imported these modules: all that a trial needs."""
     del execution
     for limit in ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"):
         # What a step frees, the next one needs: glibc keeps it. Convolutional nets train 1.2 times as fast.
@@ -101,7 +101,7 @@ def started(execution: Execution, workers: int) -> Iterator[Pool]:
     context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
     if "forkserver" in methods:
         _place_sockets()
-        context.set_forkserver_preload(_PRELOADED)
+        context.set_forkserver_preload(list(preloaded))
         with _ctrl_c_left_to_the_coordinator():
             multiprocessing.forkserver.ensure_running()  # imports while the coordinator does; the first task waits
     with _pool(lambda: ProcessPoolExecutor(workers, context, _begin)) as pool:

@@ -4,6 +4,7 @@ They are made of the result files alone.
 """
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
 from typing import Any
 
 from reprotune.advice.checks import advise
@@ -18,7 +19,7 @@ from reprotune.pipeline.page import RESULTS
 from reprotune.results import classification
 from reprotune.results.read import read_trials
 from reprotune.search.study.spec import StudySpec
-from reprotune.tracking import description
+from reprotune.tracking import description, store
 from reprotune.tracking.parent_run import add_files, parent_run
 from reprotune.training import saved_model
 
@@ -29,15 +30,11 @@ REPORT = RESULTS / "report.html"
 ADVICE = RESULTS / "advice.txt"  # a line each, the most important first
 
 
-def draw(studies: Sequence[StudySpec], dataset: StoredDataset) -> None:
-    """results/*/figures/"""
+def draw(studies: Sequence[StudySpec], dataset: StoredDataset, beside: Executor) -> None:
+    """results/*/figures/. beside: draws the studies' meanwhile."""
+    drawn = [beside.submit(_draw_study, spec) for spec in studies]
+    store.load()
     samples.write(SAMPLES, dataset)
-    for spec in studies:
-        trials = read_trials(spec.folder, spec)
-        study.write(spec.folder / "figures", spec, trials)
-        if spec.cost:
-            summary = read_json(evaluation.FOLDER / "metrics.json")
-            evaluation_figure.write(SCORES, study.front(spec, trials), summary)
     rows = read_csv(evaluation.FOLDER / "test_scores.csv")
     best, default = (
         [float(row["test_accuracy"]) for row in rows if row["config"] == name] for name in ("best", "default")
@@ -47,6 +44,16 @@ def draw(studies: Sequence[StudySpec], dataset: StoredDataset) -> None:
     model.write(FIGURES, predictions, dataset.classes)
     wrong = classification.mistakes(predictions)[: page.MISTAKES]
     samples.write_mistakes(FIGURES / "mistakes.png", dataset, [found.image for found in wrong])
+    for figures in drawn:
+        figures.result()
+
+
+def _draw_study(spec: StudySpec) -> None:
+    trials = read_trials(spec.folder, spec)
+    study.write(spec.folder / "figures", spec, trials)
+    if spec.cost:
+        summary = read_json(evaluation.FOLDER / "metrics.json")
+        evaluation_figure.write(SCORES, study.front(spec, trials), summary)
 
 
 def write(params: Params, dataset: StoredDataset) -> None:

@@ -77,7 +77,7 @@ def conduct(dataset: StoredDataset) -> None:
     run_study(declaration.from_params(PARAMS, "single_objective", dataset), InlineExecutor(), anew=False)
     run_study(read.read_studies(PARAMS, dataset)[1], InlineExecutor(), anew=False)
     evaluate(PARAMS, dataset)
-    report.draw(read.read_studies(PARAMS, dataset), dataset)
+    report.draw(read.read_studies(PARAMS, dataset), dataset, InlineExecutor())
     report.write(PARAMS, dataset)
     first = report.REPORT.read_bytes()
     report.write(PARAMS, dataset)
@@ -130,7 +130,7 @@ def test_it_reads_only_what_dvc_yaml_declares(
         (tmp_path / "copy" / name).parent.mkdir(parents=True, exist_ok=True)
         (shutil.copytree if Path(name).is_dir() else shutil.copy)(name, tmp_path / "copy" / name)
     monkeypatch.chdir(tmp_path / "copy")
-    report.draw(read.read_studies(PARAMS, dataset), dataset)
+    report.draw(read.read_studies(PARAMS, dataset), dataset, InlineExecutor())
     assert {str(path): path.read_bytes() for path in Path("results").glob("*/figures/*")} == drawn
     report.write(PARAMS, dataset)
     assert report.REPORT.read_text() == source
@@ -183,7 +183,7 @@ def test_one_seed_has_no_deviation_and_none_is_told(
     scores = {name: [0.5] for name in configs}
     evaluation.write(scores, evaluation.summarize(configs, scores, dataset))
     assert read_json(evaluation.FOLDER / "metrics.json")["best"]["test_accuracy"] == {"mean": 0.5, "n": 1}
-    report.draw(read.read_studies(PARAMS, dataset)[1:], dataset)
+    report.draw(read.read_studies(PARAMS, dataset)[1:], dataset, InlineExecutor())
     report.write(PARAMS, dataset)
     capsys.readouterr()
     summary.main()
@@ -205,7 +205,7 @@ def test_page_figures_and_summary_name_the_metric(
     for spec in read.read_studies(balanced, dataset):
         made_by = read_json(spec.folder / "study.json")
         write_json(spec.folder / "study.json", {**made_by, "declared": spec.declared, "metric": spec.metric})
-    report.draw(read.read_studies(balanced, dataset), dataset)
+    report.draw(read.read_studies(balanced, dataset), dataset, InlineExecutor())
     report.write(balanced, dataset)
     capsys.readouterr()
     summary.main()
@@ -277,7 +277,7 @@ def test_nothing_feasible_is_said_wherever_the_winners_are(
     params = make_params(evaluate__seeds=1, training__epochs=2, multi_objective__min_accuracy=0.999)
     run_study(read.read_studies(params, dataset)[1], InlineExecutor(), anew=False)
     evaluate(params, dataset)
-    report.draw(read.read_studies(params, dataset)[1:], dataset)  # the first is as it was
+    report.draw(read.read_studies(params, dataset)[1:], dataset, InlineExecutor())  # the first is as it was
     report.write(params, dataset)
     capsys.readouterr()
     summary.main()
