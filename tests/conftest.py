@@ -49,7 +49,7 @@ def committed(path: str) -> str:
     return shown.stdout if shown.returncode == 0 else (ROOT / path).read_text(encoding="utf-8")
 
 
-LONGEST = ["end_to_end", "window", "processors", "dask", "every_key", "engines", "fuzz", "faults", "tls"]  # test_….py
+LONGEST = ["end_to_end", "window", "dask", "every_key", "engines", "fuzz", "faults", "tls"]  # test_….py
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
