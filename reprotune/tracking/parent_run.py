@@ -41,6 +41,7 @@ class ParentRun:
         self._client = client
         self._run = run
         self._nested = self._complete_runs()
+        self._ended: int | None = run.info.end_time  # ms since 1970; None once it is to end anew
         self.failed = False
 
     @contextmanager
@@ -57,7 +58,7 @@ class ParentRun:
     def end(self, status: str) -> None:
         if not self.failed:
             with self.surviving():
-                self._client.set_terminated(self.id, status)
+                self._client.set_terminated(self.id, status, self._ended)
 
     def _complete_runs(self) -> dict[int, str]:
         """Trial number → run id, of our nested runs; half-written ones are dropped. A person's stay as they are."""
@@ -77,6 +78,7 @@ class ParentRun:
     def log_trial(self, spec: "StudySpec", study: "Study", trial: "Trial") -> None:
         """The nested run of a told trial, unless it is there."""
         if trial.number not in self._nested:
+            self._ended = None
             self._nested[trial.number] = trial_run.write(self._client, self._run, spec, study, trial)
 
     def log_config(self, number: int, name: str, config: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
@@ -84,6 +86,7 @@ class ParentRun:
         import mlflow
 
         if number not in self._nested:
+            self._ended = None
             tags = {"mlflow.parentRunId": self.id, "number": str(number), store.MARK: str(number)}
             with mlflow.start_run(run_name=name, tags=tags) as run:
                 mlflow.log_params(dict(config))

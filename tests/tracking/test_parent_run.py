@@ -56,8 +56,12 @@ def test_a_study(dataset: StoredDataset, repository: Path, name: str, n_trials: 
     trials = track(declared, repository)
     assert {trial.result.state for trial in trials} == {"COMPLETE", "PRUNED"}
     check(repository, declared, trials)
-    track(declared, repository)  # once more: nothing doubles
+    ended = runs(repository, name)[0][0].info.end_time
+    track(declared, repository)  # once more: nothing doubles, and it took no longer
     check(repository, declared, trials)
+    assert runs(repository, name)[0][0].info.end_time == ended
+    track(replace(declared, n_trials=n_trials + 1), repository)
+    assert runs(repository, name)[0][0].info.end_time > ended
 
 
 def test_a_study_grows_shrinks_and_survives_interruptions(dataset: StoredDataset, repository: Path) -> None:
