@@ -15,7 +15,8 @@ def winners(
     chosen: Mapping[str, Mapping[str, Any]], scores: Mapping[str, Mapping[str, Any]], score: str = "accuracy"
 ) -> Table:
     """Each winner and the default, with its accuracies and costs; those that are one trial as one. score: by which."""
-    table = _of_columns(("trial", f"{score}\non valid", f"{score}\non test", "FLOPs", "parameters"))
+    narrow = score.replace(" ", "\n")
+    table = _of_columns(("trial", f"{narrow}\non valid", f"{narrow}\non test", "FLOPs", "parameters"))
     front = titles({name: trial for name, trial in chosen.items() if name != "best"})
     for name, title in {"best": "best", **front, "default": "default"}.items():
         trial, winner = chosen.get(name, {}), scores[name]
