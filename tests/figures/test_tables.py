@@ -14,7 +14,7 @@ def test_names_of_winners_are_whole_words(metric: str) -> None:
     chosen = {name: {"number": 100, "accuracy_mean": 0.9} for name in ("best", *WINNERS)}
     console = Console(width=80)
     with console.capture() as shown:
-        console.print(tables.winners(chosen, {name: score for name in (*chosen, "default")}, metric))
+        console.print(tables.winners(chosen, dict.fromkeys((*chosen, "default"), score), metric))
     words = shown.get().split()
     assert {word for name in (*WINNERS, "best", "default") for word in name.split("_")} <= {w.strip(",") for w in words}
     assert words.count("0.9000") == 5  # on valid and on test: nothing is cut
