@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -64,7 +64,7 @@ class StudySpec:
     trial_timeout: float | None  # seconds; a trial that takes longer fails
     adopted: tuple[tuple[Config, Result], ...] = ()  # its trials 0, 1, …: those of another study that lie in its space
     metric: Metric = "accuracy"  # what the objective of this name is
-    known_reference: Point | None = None  # its `reference_point`, where results have it: to count it takes torch
+    known_reference: Point | None = field(default=None, compare=False)  # where results have it: to count it takes torch
 
     @property
     def cost(self) -> Objective | None:
