@@ -64,8 +64,7 @@ class StudySpec:
     trial_timeout: float | None  # seconds; a trial that takes longer fails
     adopted: tuple[tuple[Config, Result], ...] = ()  # its trials 0, 1, …: those of another study that lie in its space
     metric: Metric = "accuracy"  # what the objective of this name is
-    # Its `reference_point`, where results have it: to count it takes torch.
-    known_reference: Point | None = field(default=None, compare=False)
+    known_reference: Point | None = field(default=None, compare=False)  # where results have it: to count it takes torch
 
     @property
     def cost(self) -> Objective | None:
