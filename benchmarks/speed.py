@@ -41,14 +41,18 @@ PARTS = ("start and the rest", "opening MLflow", *SERVICE, "result files", "wait
 
 
 class Workplace:
-    """A folder in which stages run, by the protocol of Optuna's example. study: its sampler and pruner."""
+    """A folder in which stages run, by the protocol of Optuna's example. study: its sampler, pruner and rung."""
 
-    def __init__(self, folder: Path, dataset: str, n_trials: int, seed: int = 0, **study: str) -> None:
+    def __init__(
+        self, folder: Path, dataset: str, n_trials: int, seed: int = 0, valid_examples: int | None = None, **study: Any
+    ) -> None:
         self.folder, self.data = folder, folder / "data" / dataset
         yaml = YAML()
         content = yaml.load(ROOT / "presets/exercise.yaml")
         content["seed"] = seed
         content["data"] |= {"dataset": dataset, **DATASETS[dataset]}
+        if valid_examples:
+            content["data"]["valid_examples"] = valid_examples
         content["single_objective"] |= {"n_trials": n_trials, "timeout": None, **study}
         yaml.dump(content, folder / PARAMS)
         self.run("stages.download")
