@@ -30,15 +30,8 @@ COPIED = {
     "test_scores.svg": "evaluation/figures/test_scores.svg",
 }
 COLUMNS = 80
-ADVICE = (
-    "To track",
-    "To enable",
-    "Use `dvc push`",
-    "git add",
-    "dvc config",
-    "Generating lock",
-    "Updating lock",
-)  # DVC's
+# DVC's advice, and its bars, which move the cursor up to be gone.
+PASSED_OVER = r" *(To (track|enable)|Use `dvc push`|git add|dvc config|(Generating|Updating) lock|!|.*\[00:0)"
 STUDY = "#/experiments/2/runs?workflowType=machine_learning&viewStateShareKey=reprotune"
 
 
@@ -52,7 +45,9 @@ def chromium(address: str, path: Path, size: tuple[int, int], wait: int = 0) -> 
         command += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
         command += [f"--user-data-dir={profile}", "--window-size={},{}".format(*size), f"--screenshot={path}"]
         command += [f"--virtual-time-budget={wait}"] if wait else []
-        subprocess.run([*command, address], check=True, capture_output=True, timeout=300)
+        # Not into pipes, which a process that it leaves behind would keep open.
+        nowhere = subprocess.DEVNULL
+        subprocess.run([*command, address], check=True, stdout=nowhere, stderr=nowhere, timeout=300)
 
 
 def shrink(path: Path, size: tuple[int, int] | None = None, box: tuple[int, int, int, int] | None = None) -> None:
@@ -72,13 +67,15 @@ def run(clone: Path) -> str:
 
 
 def shown(printed: str) -> Iterator[Text]:
-    """The lines that are left on the screen, without DVC's advice."""
+    """The lines that are left on the screen, but those to be passed over, and no two empty ones in a row."""
     before = True
     for line in printed.split("\n"):
-        parts = re.sub(r"\x1b\[(2K|\?25[lh]|1A|K)", "\r", line.rstrip("\r")).split("\r")
-        text = Text.from_ansi(parts[-1] or next(filter(str.strip, reversed(parts)), ""))
+        text = Text()
+        for part in re.split(r"\r|\x1b\[\?25[lh]", line):
+            over = Text.from_ansi(part.rpartition("\x1b[2K")[2])
+            text = over if "\x1b[2K" in part else over + text[len(over) :]
         text.rstrip()
-        if not text.plain.strip().startswith(ADVICE) and (text.plain or not before):
+        if not re.match(PASSED_OVER, text.plain) and (text.plain or not before):
             before = not text.plain
             yield text
 

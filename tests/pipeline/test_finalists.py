@@ -153,8 +153,8 @@ FRONT = [  # flops, accuracy
 def test_the_finalists_of_a_front(dataset: StoredDataset, count: int, expected: list[int]) -> None:
     """Its points, the most accurate first, then what lies within the noise of it, the nearest first."""
     given = [{"flops": flops, "accuracy": accuracy} for flops, accuracy in FRONT]
-    changes: dict[str, Any] = {"multi_objective__finalists": {"count": count, "repeats": 2}}
-    one = made_up_study(dataset, given, "multi_objective", balance=EIGHTY, **changes)
+    few = {"count": count, "repeats": 2}
+    one = made_up_study(dataset, given, "multi_objective", balance=EIGHTY, multi_objective__finalists=few)
     assert [trial.number for trial in finalists.chosen(one.spec, one.trials)] == expected
 
 
