@@ -158,6 +158,7 @@ def report(place: Workplace, loops: Sequence[Loop], n_trials: int, rounds: int) 
     firsts = []
     for _ in range(rounds):
         seconds, to_first = measure(place, loops, n_trials)
+        print(json.dumps(seconds), file=sys.stderr, flush=True)  # so that who stops it has the rounds until then
         firsts += to_first
         for name, value in seconds.items():
             found.setdefault(name, []).append(value)
