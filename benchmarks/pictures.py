@@ -62,8 +62,8 @@ def run(clone: Path) -> str:
     command = f"stty cols {COLUMNS} rows 50; make --silent repro VENV={sys.prefix}"
     variables = {**os.environ, "TERM": "xterm-256color"}
     terminal = ["script", "--quiet", "--return", "--command", command, "/dev/null"]
-    done = subprocess.run(terminal, cwd=clone, env=variables, check=True, capture_output=True, text=True)
-    return done.stdout
+    done = subprocess.run(terminal, cwd=clone, env=variables, check=True, capture_output=True)
+    return done.stdout.decode().replace("\r\n", "\n")  # not as text, in which each return would be a new line
 
 
 def shown(printed: str) -> Iterator[Text]:
