@@ -7,7 +7,7 @@ from reprotune.execution import engines
 def main() -> None:
     chosen = params.load()
     with cli.hushed(), engines.started(chosen.execution) as executor:
-        work = f"{chosen.evaluate.seeds} × each of the best configs and the default, trained on train + valid"
+        work = f"{chosen.evaluate.seeds} × each best config and the default, trained on train + valid"
         print(f"{work}, {engines.told(chosen.execution)}", flush=True)
         # Imported while the workers start. A worker imports this module too, but not these.
         from reprotune.data import stored

@@ -96,7 +96,7 @@ STAGES = {
     download: "data/mnist_5k: is made from the original files",
     single_objective: "12 trials, tpe + median, 1 worker",
     multi_objective: "12 trials, tpe + pareto, 1 worker",
-    evaluate: "5 × each of the best configs and the default, trained on train + valid, 1 worker",
+    evaluate: "5 × each best config and the default, trained on train + valid, 1 worker",
     report: "figures, advice and results/report.html, from the files in results/",
 }
 

@@ -27,7 +27,7 @@ class Diverged(ArithmeticError):
 
 def new_model(config: Config, inputs: Inputs, seed: int) -> nn.Module:
     """A model with seeded initial weights. Raises ValueError where the config cannot be built."""
-    torch.manual_seed(seed)
+    torch.default_generator.manual_seed(seed)
     return build(config, inputs)
 
 
@@ -41,7 +41,9 @@ class Training:
         self._device, self._examples = train.images.device, len(train.labels)
         if self._device.type == "cuda":  # on a CPU, all that is used here repeats its bits
             torch.use_deterministic_algorithms(True)
-        torch.manual_seed(seed)
+            torch.manual_seed(seed)
+        else:  # which `torch.manual_seed` does too, and keeps a stack trace for each kind of GPU
+            torch.default_generator.manual_seed(seed)
         dropout.seed(model, seed)
         self._config, self._train, self._done = config, train, 0
         self._model = model.to(self._device)
