@@ -20,7 +20,6 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
-from torchvision.transforms import ToTensor
 
 Config = Mapping[str, Any]
 
@@ -34,6 +33,8 @@ class Images(Dataset[tuple[Tensor, int]]):
     """An example as torchvision's MNIST gives it: through PIL and ToTensor."""
 
     def __init__(self, split: Split) -> None:
+        from torchvision.transforms import ToTensor
+
         self._split, self._transform = split, ToTensor()
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
