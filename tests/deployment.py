@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -24,6 +25,14 @@ from reprotune.search.study.trials import Trial
 
 Process = subprocess.Popen[bytes]
 WORKER = ("--nthreads", "1", "--preload-nanny", "reprotune")  # as docs/cluster.md says
+
+
+def free_ports(count: int) -> list[int]:
+    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    found = [int(probe.getsockname()[1]) for probe in probes]
+    for probe in probes:
+        probe.close()
+    return found
 
 
 class Deployment:

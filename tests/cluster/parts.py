@@ -2,7 +2,6 @@
 
 import re
 import shutil
-import socket
 from importlib.util import find_spec
 
 import pytest
@@ -17,14 +16,6 @@ def need(programs: str = "", from_debian: str = "", modules: str = "", group: st
         pytest.skip(f"{', '.join(missing)}: missing; apt-get install {from_debian}")
     if missing := [name for name in modules.split() if not find_spec(name)]:
         pytest.skip(f"{', '.join(missing)}: missing; {PACKAGES.format(group)}")
-
-
-def free_ports(count: int) -> list[int]:
-    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    found = [int(probe.getsockname()[1]) for probe in probes]
-    for probe in probes:
-        probe.close()
-    return found
 
 
 def documented(page: str, part: str, changes: dict[str, str]) -> str:

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from parts import free_ports, need
+from deployment import free_ports
+from parts import need
 
 PASSWORD = "correct-horse"
 

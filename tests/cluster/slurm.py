@@ -10,7 +10,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
-from parts import free_ports, need
+from deployment import free_ports
+from parts import need
 
 NODES = ("n1", "n2")
 CONFIGURATION = """

@@ -13,8 +13,8 @@ from urllib.error import HTTPError
 
 import pytest
 from conftest import ROOT, Dying, Killed, make_params, run
-from deployment import kill
-from parts import free_ports, need
+from deployment import free_ports, kill
+from parts import need
 
 from reprotune.data.stored import StoredDataset
 from reprotune.search.study import declaration

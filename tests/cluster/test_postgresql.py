@@ -11,9 +11,8 @@ import mlflow
 import pytest
 from clone import Clone
 from conftest import InlineExecutor, facts, make_params, run
-from deployment import Watched, mlflow_server
+from deployment import Watched, free_ports, mlflow_server
 from mlflow import MlflowClient
-from parts import free_ports
 from servers import PASSWORD, Postgres, postgres
 
 from reprotune.data.stored import StoredDataset

@@ -15,9 +15,9 @@ from uuid import uuid4
 
 import pytest
 from clone import Clone
-from deployment import kill, mlflow_server
+from deployment import free_ports, kill, mlflow_server
 from mlflow import MlflowClient
-from parts import free_ports, need
+from parts import need
 
 pytestmark = pytest.mark.cluster
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import mlflow
 import pytest
 from conftest import InlineExecutor, facts, make_params, run
-from deployment import Watched, kill, mlflow_server
+from deployment import Watched, free_ports, kill, mlflow_server
 
 from reprotune.data.stored import StoredDataset
 from reprotune.pipeline import run_study
@@ -23,17 +23,10 @@ def server(folder: Path, port: int) -> AbstractContextManager[subprocess.Popen[b
     return mlflow_server(f"sqlite:///{folder / 'server.db'}", str(folder / "artifacts"), port, folder / "server.log")
 
 
-def free_port() -> int:
-    import socket
-
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture
 def address(repository: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     before = mlflow.get_tracking_uri()
-    found = f"http://127.0.0.1:{free_port()}"
+    found = f"http://127.0.0.1:{free_ports(1)[0]}"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", found)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     mlflow.set_tracking_uri(found)
