@@ -5,7 +5,7 @@ NumPy's are OpenBLAS's, which is held to one core type. Convolutions are oneDNN'
 image, and those with a kernel of one pixel. On a GPU and on the meta device all is torch's own.
 """
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -50,6 +50,17 @@ class Normalise(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         return (images - self.mean).div_(self.std)
+
+
+class Residual(nn.Module):
+    """x → x + what `parts` make of it, in the same shape."""
+
+    def __init__(self, *parts: nn.Module) -> None:
+        super().__init__()
+        self.parts = nn.Sequential(*parts)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + cast("Tensor", self.parts(x))
 
 
 def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

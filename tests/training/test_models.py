@@ -47,6 +47,34 @@ def test_cnn_in_closed_form(kernel: int, pooling: str) -> None:
     assert cost.parameters == (4 * 3 + 6 * 4) * kernel**2 + 2 * (4 + 6) + features * 7 + 7
 
 
+def test_mlp_bn_in_closed_form() -> None:
+    plain, normalised = (
+        measure(build(MLP | {"model": name, "batch_size": 2}, inputs()), SHAPE) for name in ("mlp", "mlp_bn")
+    )
+    neurons = 20 + 30
+    assert normalised.macs == plain.macs + 4 * neurons
+    assert normalised.parameters == plain.parameters + 2 * neurons
+
+
+def test_resnet_in_closed_form() -> None:
+    plain, residual = (measure(build(CNN | {"model": name}, inputs()), SHAPE) for name in ("cnn", "resnet"))
+    pixels, weights = 6 * 5, 3**2 * 4 * 4  # the first block's: the last has none
+    assert residual.macs == plain.macs + pixels * weights + 4 * pixels * 4
+    assert residual.parameters == plain.parameters + weights + 2 * 4
+
+
+def test_a_residual_of_nothing_is_a_cnn() -> None:
+    plain, residual = (build(CNN | {"model": name}, inputs()).eval() for name in ("cnn", "resnet"))
+    for name, parameter in residual.named_parameters():
+        if name.endswith(".parts.0.weight"):
+            nn.init.zeros_(parameter)
+    shared = [parameter for name, parameter in residual.named_parameters() if ".parts." not in name]
+    for parameter, same in zip(plain.parameters(), shared, strict=True):
+        parameter.data.copy_(same)
+    images = torch.rand(3, *SHAPE)
+    assert torch.equal(plain(images), residual(images))
+
+
 def test_a_known_network() -> None:
     model = nn.Sequential(nn.Flatten(), nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 10))
     assert measure(model, (1, 28, 28)) == (203264, 101632, 101770)
@@ -116,6 +144,8 @@ def test_a_batch_norm_of_one_value_is_refused() -> None:
             nullcontext() if allowed else pytest.raises(ValueError, match="batch_size = 1: BatchNorm needs two values")
         ):
             build(CNN | {"batch_size": size}, inputs((1, 4, 5)))
+    with pytest.raises(ValueError, match="batch_size = 1: BatchNorm needs two values"):
+        build(MLP | {"model": "mlp_bn", "batch_size": 1}, inputs())
     build(CNN | {"batch_size": 1}, inputs((1, 8, 8)))
 
 
