@@ -46,7 +46,7 @@ def noise(tmp_path_factory: pytest.TempPathFactory) -> dict[str, StoredDataset]:
 
 
 def test_they_are_all_there() -> None:
-    assert {"exercise", "fashion-mlp", "fashion-cnn", "cifar10-cnn", "photos"} <= set(NAMES)
+    assert {"exercise", "digits", "fashion-mlp", "fashion-cnn", "fashion-front", "cifar10-cnn", "photos"} <= set(NAMES)
 
 
 @pytest.mark.parametrize("path", PRESETS, ids=NAMES)
@@ -97,4 +97,4 @@ def test_make_preset(tmp_path: Path) -> None:
     assert (tmp_path / "params.yaml").read_bytes() == own
     assert make(tmp_path, "preset", "NAME=fashion-mlp", "FORCE=1").returncode == 0
     unknown = make(tmp_path, "preset", "NAME=imagenet")
-    assert "NAME = 'imagenet': must be one of cifar10-cnn exercise" in unknown.stderr
+    assert "NAME = 'imagenet': must be one of cifar10-cnn digits exercise" in unknown.stderr
