@@ -71,7 +71,7 @@ def _why_lost(run: Run) -> tuple[str, str]:
     lucky = f"It was chosen by {by} on {study.images:,} images, and the highest of many is a lucky one."
     if not study.spec.finalists.count:
         return lucky, f"Have the best trained again: {study.name}.finalists: {{count: 5, repeats: 2}}."
-    return lucky, more_images(run.params.data.dataset, run.params.data.valid_examples)
+    return lucky, more_images(study)
 
 
 def too_few_images(study: Study) -> Iterator[Advice]:
@@ -79,20 +79,21 @@ def too_few_images(study: Study) -> Iterator[Advice]:
     ranked, error = study.ranked, study.standard_error
     close = sum(accuracy(trial) >= accuracy(ranked[0]) - error for trial in ranked)
     if close >= max(10, len(ranked) / 4):
-        data = study.params.data
         yield Advice(
             f"{study.name}: {close} of {len(ranked)} complete trials lie within {points(error)} points of the best, "
             f"the standard error of {study.score} on {study.images:,} images (one image: {points(1 / study.images)}).",
             "Which of them is the best is a matter of luck.",
-            more_images(data.dataset, data.valid_examples),
+            more_images(study),
         )
 
 
-def more_images(dataset: str, valid_examples: int | None) -> str:
-    """How to validate with more images."""
-    if valid_examples:
+def more_images(study: Study) -> str:
+    """How to validate with more images, or what to do where there are no more."""
+    data = study.params.data
+    if data.valid_examples:
         return "Raise data.valid_examples."
-    return "Add images to data.images.folder." if dataset == "image_folder" else "Take a larger data.dataset."
+    changes = {"image_folder": "Add images to data.images.folder.", "mnist_5k": "Take a larger data.dataset, as mnist."}
+    return changes.get(data.dataset, f"Raise {study.name}.finalists, or take the cheapest of them.")
 
 
 def out_of_balance(run: Run) -> Iterator[Advice]:

@@ -68,7 +68,7 @@ def render(params: Params, dataset: StoredDataset, advice: Sequence[Advice]) -> 
         samples=_inline(RESULTS / "dataset/figures/samples.png"),
         sampled=dataset.classes[: samples.ROWS],
         model=_model(dataset),
-        best_config=_best_config(params, studies[0][0]),
+        best_config=best_config(params, studies[0][0]),
         advice=advice,
         studies=[_study(title, *study) for title, study in zip(STUDIES, studies, strict=True)],
     )
@@ -113,14 +113,14 @@ def _model(dataset: StoredDataset) -> Mapping[str, Any]:
     }
 
 
-def _best_config(params: Params, spec: StudySpec) -> Mapping[str, Any]:
-    """What was searched of it, as rows of name, value, the default's, range; and all of it as YAML."""
+def best_config(params: Params, spec: StudySpec) -> Mapping[str, Any]:
+    """What was searched of it or is not the default's, as rows of name, value, the default's, range; all as YAML."""
     text = (spec.folder / "best_config.yaml").read_text(encoding="utf-8")
     best, default = read_yaml(spec.folder / "best_config.yaml")["params"], default_config(params)
     rows = [
-        (name, short(value), short(default.get(name, "")), _range(declared(spec.space, name)))
+        (name, short(value), short(default.get(name, "")), _range(known) if _searched(known) else "fixed")
         for name, value in best.items()
-        if _searched(declared(spec.space, name))
+        if _searched(known := declared(spec.space, name)) or value != default.get(name)
     ]
     return {"rows": rows, "yaml": textwrap.dedent(text.partition("params:\n")[2])}
 

@@ -3,6 +3,7 @@
 import html
 import re
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -263,6 +264,19 @@ def test_the_page_shows_the_model(source: str, dataset: StoredDataset) -> None:
     evaluation.write_predictions([few, *(prediction for prediction in found if prediction.label)], dataset.classes)
     report.write(PARAMS, dataset)
     assert "balanced accuracy" in report.REPORT.read_text()
+
+
+@pytest.mark.usefixtures("source")
+def test_the_best_config_beside_the_default(dataset: StoredDataset) -> None:
+    """What was searched, and what the search space fixes at another value than the default's: no more."""
+    path = Path("results/single_objective/best_config.yaml")
+    path.write_text(path.read_text().replace("label_smoothing: 0.0", "label_smoothing: 0.1"))
+    spec, _ = read.read_studies(PARAMS, dataset)
+    shown = page.best_config(PARAMS, replace(spec, space={**spec.space, "label_smoothing": 0.1}))
+    rows = {name: others for name, *others in shown["rows"]}
+    assert rows.pop("label_smoothing") == ["0.1", "0", "fixed"]
+    assert set(rows) <= {"layers", "width_1", "width_2", "optimizer", "lr", "epochs", "momentum"}  # of SGD alone
+    assert {"lr", "epochs"} <= set(rows)
 
 
 def test_the_best_config_can_be_copied(source: str) -> None:
