@@ -11,10 +11,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
 from reprotune.artifacts import read_json, read_yaml
+from reprotune.results import digest
 from reprotune.results.scores import on_valid, titles, told
 
 ROOT = Path(__file__).parents[1]
@@ -39,10 +41,9 @@ def summary(name: str, results: Path, seconds: float) -> str:
     scores = read_json(results / "evaluation/metrics.json")
     best, default = (told(scores[winner]["test_accuracy"]) for winner in ("best", "default"))
     studies = ", ".join(f"{study['trials']} trials, {study['epochs']} epochs" for study in (first, second))
-    command = [sys.executable, "-m", "stages.digest"]
-    printed = subprocess.run(command, cwd=results.parent, check=True, capture_output=True, text=True).stdout
-    (digest,) = re.findall(r"^results ([0-9a-f]+)", printed)
-    return f"| `{name}` | {studies} | **{best}** | {default} | {seconds / 60:.0f} min | {digest} |"
+    with chdir(results.parent):
+        found = digest.of_files()[:12]
+    return f"| `{name}` | {studies} | **{best}** | {default} | {seconds / 60:.0f} min | {found} |"
 
 
 def winners(name: str, results: Path) -> Iterator[str]:
@@ -77,8 +78,7 @@ def main() -> None:
         seconds = run(name, clone, arguments.mirror)
         rows.append(summary(name, clone / "results", seconds))
         for figure in FIGURES:
-            drawn = Path(figure)
-            shutil.copy(clone / "results" / drawn, ROOT / f"docs/{name.replace('-', '_')}_{drawn.name}")
+            shutil.copy(clone / "results" / figure, ROOT / f"docs/{name.replace('-', '_')}_{Path(figure).name}")
     print("| preset | its two studies | best on test | untuned default | time | digest |\n" + "|---" * 6 + "|")
     print(*rows, sep="\n", end="\n\n")
     print("| preset | winner | net; epochs | valid | test | parameters | FLOPs |\n" + "|---" * 7 + "|")
