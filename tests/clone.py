@@ -38,6 +38,7 @@ class Clone:
     def __init__(self, path: Path, trials: int = TRIALS) -> None:
         self.path, self._trials = path, trials
         self.refused = path / ".git/refused"  # where git does not see it
+        self._imported = path / ".git/imported"
         files = self._git("-C", str(ROOT), "ls-files", "--cached", "--others", "--exclude-standard").splitlines()
         for name in files:
             if (ROOT / name).exists():
@@ -78,7 +79,7 @@ class Clone:
 
     def _environment(self, variables: Mapping[str, str]) -> dict[str, str]:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        return {**offline(self.refused), "PATH": path, **variables}
+        return {**offline(self.refused), "IMPORTED": str(self._imported), "PATH": path, **variables}
 
     def start(self, *command: str, variables: Mapping[str, str] = MappingProxyType({})) -> subprocess.Popen[str]:
         """With one pipe for all that it prints."""
@@ -103,6 +104,11 @@ class Clone:
     def results(self) -> dict[str, str]:
         files = sorted(path for path in (self.path / "results").rglob("[!.]*") if path.is_file())
         return {str(path.relative_to(self.path)): file_digest(path) for path in files}
+
+    def imported(self, stage: str) -> set[str]:
+        """What the processes of the stage imported, in all runs of it, without its workers."""
+        lines = self._imported.read_text().splitlines()
+        return {line.split()[-1] for line in lines if line.startswith(f"['{self.path}/stages/{stage}.py']")}
 
     def statuses(self, experiment: str) -> list[Counter[str]]:
         """The nested runs' statuses of each parent run, the oldest first."""

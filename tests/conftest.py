@@ -8,11 +8,13 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future
+from contextlib import nullcontext
 from copy import deepcopy
 from functools import cache
 from importlib.metadata import version
 from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -29,6 +31,7 @@ from reprotune.data.images import Arrays
 from reprotune.data.stored import StoredDataset
 from reprotune.execution import engines
 from reprotune.params import Data, Execution, Images, Params
+from reprotune.pipeline import run_study
 from reprotune.search.samplers import FINITE_ONLY
 from reprotune.search.study import journal, preparation, window
 from reprotune.search.study.spec import StudySpec
@@ -166,6 +169,12 @@ def repository(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     shutil.copy(empty_store, tmp_path / "mlflow.db")
     return tmp_path
+
+
+@pytest.fixture
+def untracked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where MLflow could not be used: half of the time of a study that nobody looks at there."""
+    monkeypatch.setattr(run_study, "parent_run", lambda *_: nullcontext(SimpleNamespace(failed=True)))
 
 
 def make_execution(**changes: Any) -> Execution:

@@ -179,20 +179,6 @@ TAKEN: dict[str, tuple[str, set[str]]] = {
         """,
         {"optuna"},
     ),
-    # One process, so that the workers' server imports torch once. The coordinator never does.
-    "the studies, evaluate, verify, report": (
-        """
-        from contextlib import suppress
-        from benchmarks import start
-        from stages import download, evaluate, multi_objective, report, single_objective, verify
-        start.edit(Path(), start.tiny)
-        for stage in (download, single_objective, multi_objective, evaluate, verify, report):
-            with suppress(SystemExit):
-                stage.main()
-            assert "torch" not in sys.modules, stage
-        """,
-        {"matplotlib", "mlflow", "optuna", "pandas", "scipy"},
-    ),
 }
 
 

@@ -57,6 +57,25 @@ def test_a_second_run_has_nothing_to_do(clone: Clone) -> None:
     assert clone.status() == ""
 
 
+HEAVY = {"distributed", "matplotlib", "mlflow", "optuna", "pandas", "scipy", "sklearn", "torch", "torchvision"}
+TRACKED = {"mlflow", "optuna", "pandas", "scipy"}
+TAKEN = {
+    "download": set(),
+    "single_objective": TRACKED,
+    "multi_objective": TRACKED,
+    "evaluate": {"optuna"},
+    "report": {*TRACKED, "matplotlib"},
+    "verify": TRACKED,
+}
+
+
+def test_heavy_modules_that_a_stage_takes(clone: Clone) -> None:
+    """Each costs from a tenth of a second to three. Its workers' server alone takes torch, once."""
+    printed = clone.run("python", "-m", "stages.verify", "--trials", "1")
+    assert printed.count("1 of 1 trials agree, 1 of them compared with MLflow too") == 2
+    assert {stage: clone.imported(stage) & HEAVY for stage in TAKEN} == TAKEN
+
+
 def test_mlflow_has_a_run_a_trial(clone: Clone) -> None:
     status = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "FAIL": "FAILED"}
     for name in ("single_objective", "multi_objective"):

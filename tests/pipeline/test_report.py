@@ -85,6 +85,12 @@ def conduct(dataset: StoredDataset) -> None:
     assert report.REPORT.read_bytes() == first
 
 
+def draw_only(monkeypatch: pytest.MonkeyPatch, *figures: str) -> None:
+    """None of the model, these of every study, and those of a cost: each takes up to half a second."""
+    monkeypatch.setattr(study_figures, "FIGURES", {name: study_figures.FIGURES[name] for name in figures})
+    monkeypatch.setattr(model_figures, "FIGURES", {})
+
+
 @pytest.fixture
 def source(finished: Path, repository: Path) -> str:
     """The report, in a copy of that folder."""
@@ -178,8 +184,9 @@ def test_a_reason_is_shown_as_it_is() -> None:
 
 
 def test_one_seed_has_no_deviation_and_none_is_told(
-    source: str, dataset: StoredDataset, capsys: pytest.CaptureFixture[str]
+    source: str, dataset: StoredDataset, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    draw_only(monkeypatch)
     configs = evaluation.winners(PARAMS)
     scores = {name: [0.5] for name in configs}
     evaluation.write(scores, evaluation.summarize(configs, scores, dataset))
@@ -199,9 +206,7 @@ def test_one_seed_has_no_deviation_and_none_is_told(
 def test_page_figures_and_summary_name_the_metric(
     source: str, dataset: StoredDataset, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    drawn = ("optimization_history", "importances")
-    monkeypatch.setattr(study_figures, "FIGURES", {name: study_figures.FIGURES[name] for name in drawn})
-    monkeypatch.setattr(model_figures, "FIGURES", {})
+    draw_only(monkeypatch, *(drawn := ("optimization_history", "importances")))
     balanced = make_params(evaluate__seeds=2, training__epochs=2, data__metric="balanced_accuracy")
     for spec in read.read_studies(balanced, dataset):
         made_by = read_json(spec.folder / "study.json")
@@ -288,6 +293,7 @@ def test_nothing_feasible_is_said_wherever_the_winners_are(
     source: str, dataset: StoredDataset, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "200")  # so that no cell of the summary is wrapped
+    draw_only(monkeypatch)
     params = make_params(evaluate__seeds=1, training__epochs=2, multi_objective__min_accuracy=0.999)
     run_study(read.read_studies(params, dataset)[1], InlineExecutor(), anew=False)
     evaluate(params, dataset)

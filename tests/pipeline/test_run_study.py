@@ -53,6 +53,7 @@ def test_workers_are_told_of_the_data_before_their_first_task(
     assert pool.shared == [dataset.digest]
 
 
+@pytest.mark.usefixtures("untracked")
 def test_an_unfinished_study_of_older_code_is_not_continued(
     dataset: StoredDataset, repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -74,6 +75,7 @@ def test_an_unfinished_study_of_older_code_is_not_continued(
     assert told not in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("untracked")
 def test_a_finished_study_of_older_code_is_no_news(
     dataset: StoredDataset, repository: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -30,7 +30,7 @@ def test_what_a_sampler_hands_on_changes_no_proposal(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     once(monkeypatch)
-    declared = replace(spec(dataset, name, sampler=sampler, n_trials=16), window=3)
+    declared = replace(spec(dataset, name, sampler=sampler, n_trials=15), window=3)
     trials = facts(run(declared, tmp_path / "handed_on"))
     monkeypatch.setattr(proposals, "successor", lambda name, seed, _: SAMPLERS[name](seed))
     assert facts(run(declared, tmp_path / "new")) == trials
