@@ -1,4 +1,4 @@
-# Each target is one or two commands; README.md names them for those who have no make.
+# Each target is a few commands; docs/reference.md has them for those who have no make.
 # Named, since the make of macOS, 3.81, looks for a plain command in its own PATH otherwise.
 SHELL := /bin/bash
 PYTHON ?= python3
@@ -62,7 +62,7 @@ retry: setup  ## train again the trials that failed because of the machine, and 
 tracking: setup  ## log to MLflow what it lacks, from the journals or from results/
 	python -m stages.tracking
 
-test: setup  ## all tests, the linter and the type checker
+test: setup  ## the tests but the long ones, the linter and the type checker
 	ruff check . && ruff format --check . && mypy
 	python -m pytest
 
