@@ -57,7 +57,8 @@ def test_a_preset_runs(path: Path, noise: dict[str, StoredDataset], tmp_path: Pa
     dataset = noise[{"cifar10": "rgb", "image_folder": "photos"}.get(chosen.data.dataset, "grey")]
     for name in ("single_objective", "multi_objective"):
         declared = declaration.from_params(chosen, name, dataset)
-        trials = run(replace(declared, n_trials=2, space={**declared.space, "epochs": 1}), tmp_path)
+        first = tuple({**config, "epochs": 1} for config in declared.first)
+        trials = run(replace(declared, n_trials=2, space={**declared.space, "epochs": 1}, first=first), tmp_path)
         assert [trial.result.state for trial in trials] == ["COMPLETE"] * 2
 
 
