@@ -79,6 +79,11 @@ class DaskPool(Pool):
             self.attempt(future)
             alone += 1
 
+    def drop(self) -> None:
+        for future in self.pending:  # what runs cannot be stopped; its result is not fetched
+            future.attempt.cancel()
+        super().drop()
+
     def _end(self, future: TaskFuture, timeout: float | None) -> None:
         """Wait until the attempt has ended in whatever way; who awaits it is told."""
         if not future.done():

@@ -8,8 +8,9 @@ import os
 import signal
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Any
 
@@ -27,14 +28,20 @@ class LocalPool(Pool):
     is then run alone: if its worker dies again, it is its own, whatever the timing. So is one that lacked memory.
     """
 
-    def __init__(self, start: Callable[[], ProcessPoolExecutor]) -> None:
+    def __init__(self, start: Callable[[], ProcessPoolExecutor], workers: int) -> None:
         super().__init__()
-        self._start = start
-        self._processes = start()
+        self._start, self._workers = start, workers
+        self._begin()
+
+    def _begin(self) -> None:
+        self._processes = self._start()
+        self._queue: dict[Future[Any], float | None] = {}  # attempt → since when it runs; workers take the oldest first
 
     def attempt(self, future: TaskFuture) -> None:
+        self._queue = {attempt: since for attempt, since in self._queue.items() if not attempt.done()}
         try:
             future.attempt = self._processes.submit(future.task)
+            self._queue[future.attempt] = None
         except (BrokenExecutor, OSError) as error:  # told to whoever awaits it
             # Its pipes are closed under a worker that starts while another one's death breaks the pool: an OSError.
             future.attempt = Future()
@@ -43,7 +50,7 @@ class LocalPool(Pool):
     def wait_for(self, future: TaskFuture, timeout: float | None) -> Any:
         self.pending.remove(future)
         try:
-            return future.attempt.result(timeout)
+            return self._result(future, timeout)
         except TimeoutError:
             self._restart()
             raise
@@ -52,11 +59,43 @@ class LocalPool(Pool):
                 raise
             return self._run_alone(future, timeout, error)
 
+    def _result(self, future: TaskFuture, timeout: float | None) -> Any:
+        """Of its attempt. `timeout`: seconds from when a worker began with it. One that hangs on the worker for which
+        it waits, and that is awaited later, is ended and told so then.
+        """
+        while timeout and not future.attempt.done():
+            now, running = time.monotonic(), [attempt for attempt in self._queue if not attempt.done()][: self._workers]
+            for attempt in running:
+                self._queue[attempt] = self._queue[attempt] or now
+            left = {attempt: timeout - now + (self._queue[attempt] or now) for attempt in running}
+            late = [attempt for attempt in running if left[attempt] <= 0]
+            if future.attempt in late:
+                raise TimeoutError
+            if late:
+                self._give_up(late, future)
+            else:
+                wait(running, min(left.values(), default=timeout), FIRST_COMPLETED)
+        return future.attempt.result()
+
+    def _give_up(self, late: Sequence[Future[Any]], awaited: TaskFuture) -> None:
+        for future in self.pending:
+            if future.attempt in late:
+                future.set_exception(TimeoutError())
+        self.pending = [awaited, *(future for future in self.pending if not future.done())]
+        self._restart()
+        self.pending.remove(awaited)
+
+    def drop(self) -> None:
+        undone = any(not future.attempt.done() for future in self.pending)
+        super().drop()
+        if undone:
+            self._restart()
+
     def _run_alone(self, future: TaskFuture, timeout: float | None, last: Exception) -> Any:
         try:
             for _ in range(ATTEMPTS):
                 self._end()
-                self._processes = self._start()
+                self._begin()
                 self.attempt(future)
                 try:
                     return future.attempt.result(timeout)
@@ -71,7 +110,7 @@ class LocalPool(Pool):
     def _restart(self) -> None:
         """New workers, and to them all the tasks that the old ones did not finish."""
         self._end()
-        self._processes = self._start()
+        self._begin()
         for future in self.pending:
             if not _finished(future.attempt):
                 self.attempt(future)
@@ -104,7 +143,7 @@ def started(execution: Execution, workers: int, preloaded: Sequence[str] = _PREL
         context.set_forkserver_preload(list(preloaded))
         with _ctrl_c_left_to_the_coordinator():
             multiprocessing.forkserver.ensure_running()  # imports while the coordinator does; the first task waits
-    with _pool(lambda: ProcessPoolExecutor(workers, context, _begin)) as pool:
+    with _pool(lambda: ProcessPoolExecutor(workers, context, _in_worker), workers) as pool:
         yield pool
 
 
@@ -119,9 +158,9 @@ def _ctrl_c_left_to_the_coordinator() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _pool(start: Callable[[], ProcessPoolExecutor]) -> LocalPool:
+def _pool(start: Callable[[], ProcessPoolExecutor], workers: int) -> LocalPool:
     try:
-        return LocalPool(start)
+        return LocalPool(start, workers)
     except OSError as error:
         needed = "their semaphores need a /dev/shm that can be written (docker run --tmpfs /dev/shm)"
         raise UserError(f"no worker processes can be started ({error}); {needed}") from None
@@ -140,7 +179,7 @@ def _place_sockets() -> None:
         tempfile.tempdir = chosen
 
 
-def _begin() -> None:
+def _in_worker() -> None:
     """A worker leaves Ctrl-C and a closed terminal to its coordinator, and ends when that is gone."""
 
     def watch() -> None:

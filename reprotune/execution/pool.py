@@ -74,6 +74,10 @@ class Pool(Executor):
     def share(self, data: SharedFiles, device: str) -> None:
         """Say which files the tasks read, and where they train. Workers on this machine read them where they are."""
 
+    def drop(self) -> None:
+        """Leave undone what was not awaited yet and will not be."""
+        self.pending.clear()
+
     @abstractmethod
     def attempt(self, future: TaskFuture) -> None:
         """Give its task to a worker."""

@@ -9,6 +9,7 @@ from concurrent.futures import Executor
 from dataclasses import replace
 
 from reprotune.data.metric import told
+from reprotune.execution.pool import Pool
 from reprotune.pipeline.progress import Show
 from reprotune.results.winners import point
 from reprotune.search.study.journal import Journal
@@ -57,10 +58,12 @@ def _wanted(spec: StudySpec, trials: Sequence[Trial]) -> list[tuple[Trial, int]]
 def train(spec: StudySpec, trials: Sequence[Trial], journal: Journal, executor: Executor, show: Show) -> list[Trial]:
     """Train what the journal lacks of the finalists' repeats; the trials with these. No timeout of a study holds."""
     wanted, known = _wanted(spec, trials), journal.repeats
+    missing = [(trial, repeat) for trial, repeat in wanted if (trial.number, repeat) not in known]
+    if missing and isinstance(executor, Pool):
+        executor.drop()  # trials that lie beyond the study's end
     futures = {
         (trial.number, repeat): executor.submit(run_trial, repeat_task(spec, trial.number, trial.config, repeat))
-        for trial, repeat in wanted
-        if (trial.number, repeat) not in known
+        for trial, repeat in missing
     }
     for done, (trial, repeat) in enumerate(wanted, start=1):
         key = trial.number, repeat

@@ -187,6 +187,35 @@ def test_a_task_that_hangs_is_given_up(tmp_path: Path) -> None:
         assert [future.result() for future in others] == [0, 1, 2, 3]
 
 
+def test_a_timeout_begins_with_the_task_and_not_in_the_queue() -> None:
+    """Which a trial that goes on beyond its rung waits in, behind others that began later."""
+    with engines.started(make_execution(workers=1)) as pool:
+        assert pool.submit(answer, 0).result() == 0
+        before = [pool.submit(time.sleep, 0.4) for _ in range(6)]
+        assert pool.submit(answer, 1).result(timeout=2) == 1
+        assert [future.result(timeout=2) for future in before] == [None] * 6
+
+
+def test_what_hangs_before_a_task_in_the_queue_is_given_up() -> None:
+    with engines.started(make_execution(workers=1)) as pool:
+        assert pool.submit(answer, 0).result() == 0
+        hanging, between, last = (pool.submit(*work) for work in ((time.sleep, 600), (answer, 1), (answer, 2)))
+        assert last.result(timeout=2) == 2
+        with pytest.raises(TimeoutError):
+            hanging.result(timeout=2)
+        assert between.result(timeout=2) == 1
+
+
+@pytest.mark.parametrize("name", ["local", pytest.param("dask", marks=pytest.mark.cluster)])
+def test_what_is_dropped_is_not_in_the_way(name: str) -> None:
+    """As trials beyond a study's end would be in that of its finalists."""
+    with engines.started(make_execution(engine=name, workers=1)) as pool:
+        dropped = [pool.submit(time.sleep, seconds) for seconds in (1, 600, 600)]
+        pool.drop()
+        assert pool.submit(answer, 1).result(timeout=20) == 1
+        assert not any(future.done() for future in dropped)
+
+
 def test_an_error_of_a_task_is_the_tasks_own() -> None:
     with engines.started(make_execution(workers=1)) as pool:
         with pytest.raises(ZeroDivisionError):

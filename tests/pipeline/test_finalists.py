@@ -14,6 +14,7 @@ from mlflow import MlflowClient
 from tracked import runs
 
 from reprotune.data.stored import StoredDataset
+from reprotune.execution.pool import Pool
 from reprotune.params import Finalists
 from reprotune.pipeline import finalists, retry
 from reprotune.pipeline.run_study import backfill, run_study
@@ -60,6 +61,20 @@ def test_contract(name: str, dataset: StoredDataset, pools: dict[int, Executor],
             conduct(declared, tmp_path / "killed", Dying(kill))
     assert repeats(conduct(declared, tmp_path / "killed")) == expected
     assert repeats(conduct(declared, tmp_path / "killed", Dying(0))) == expected
+
+
+def test_trials_beyond_the_studys_end_are_not_before_them(
+    dataset: StoredDataset, pools: dict[int, Executor], tmp_path: Path
+) -> None:
+    declared = replace(spec(dataset, max_epochs=8), window=8)
+    pool = pools[1]
+    assert isinstance(pool, Pool)
+    with journal.opened(tmp_path / declared.journal, declared.directions, lambda _: False) as opened:
+        trials = list(window.run(declared, opened, pool))
+        assert len(trials) + len(pool.pending) > 8
+        trained = finalists.train(declared, trials, opened, pool, lambda *_: None)
+    assert not pool.pending
+    assert repeats(trained) == repeats(conduct(declared, tmp_path / "inline"))
 
 
 def test_a_kill_between_two_results_costs_one(dataset: StoredDataset, tmp_path: Path) -> None:
