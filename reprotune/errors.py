@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -113,5 +113,6 @@ def _keys(error: ErrorDetails, content: Any) -> list[str]:
 def _known_keys(location: list[str], schema: type[BaseModel]) -> list[str]:
     section: Any = schema
     for key in location[:-1]:
-        section = section.model_fields[key].annotation
+        declared = section.model_fields[key].annotation
+        section = next(part for part in (declared, *get_args(declared)) if hasattr(part, "model_fields"))
     return list(section.model_fields)

@@ -45,6 +45,12 @@ REFUSED = [
     ("multi_objective.finalists", {"count": 5}, "multi_objective.finalists.repeats: is missing"),
     ("single_objective.finalists", 5, "single_objective.finalists = 5: should be a mapping"),
     ("single_objective.trials", 5, "single_objective.trials = 5: unknown key; known here: n_trials, timeout"),
+    (
+        "single_objective.rung",
+        {"epoch": 1, "margin": 0.05},
+        "single_objective.rung.margin = 0.05: unknown key; known here: epoch, share, among",
+    ),
+    ("multi_objective.rung", {"share": 0.2}, "multi_objective.rung.share = 0.2: unknown key; known here: epoch, mar"),
     ("single_objective.sampler", "tpx", "single_objective.sampler = 'tpx': must be one of tpe, random"),
     ("single_objective.pruner", "mean", "single_objective.pruner = 'mean': must be one of none, median"),
     ("multi_objective.sampler", "cmaes", "multi_objective.sampler = 'cmaes': must be one of tpe, random, nsga2, gp"),
