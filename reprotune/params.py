@@ -234,7 +234,7 @@ class StudyParams(Section):
     @property
     def told(self) -> str:
         """How it searches, for a line."""
-        pruner = self.pruner if isinstance(self.pruner, str) else self.pruner.get("name")
+        pruner = self.pruner if isinstance(self.pruner, str) else str(self.pruner.get("name"))
         return f"{self.n_trials} trials, {searched_by(self.sampler, pruner, self.rung)}"
 
 

@@ -58,6 +58,7 @@ REFUSED = [
     ("multi_objective.pruner", "median", "multi_objective.pruner = 'median': must be one of none, pareto"),
     ("single_objective.pruner", 5, "single_objective.pruner = 5: should be a valid string, or be a mapping"),
     ("single_objective.pruner", {"n_warmup_steps": 2}, "single_objective.pruner.name = None: must be one of none, med"),
+    ("single_objective.pruner", {"name": 5}, "single_objective.pruner.name = 5: must be one of none, median"),
     ("single_objective.pruner", {"name": "mean"}, "single_objective.pruner.name = 'mean': must be one of none, median"),
     ("multi_objective.pruner", {"name": "median"}, "multi_objective.pruner.name = 'median': must be one of none, par"),
     (
@@ -218,7 +219,9 @@ def test_bad_values_are_refused_in_one_line(tmp_path: Path, key: str, value: Any
     with (tmp_path / "params.yaml").open("w") as file:
         YAML(typ="safe").dump(content, file)
     with pytest.raises(UserError) as refused:
-        declaration.check_params(params.load(tmp_path / "params.yaml"))
+        chosen = params.load(tmp_path / "params.yaml")
+        print(chosen.single_objective.told, chosen.multi_objective.told)  # as a stage does before it checks
+        declaration.check_params(chosen)
     assert line in str(refused.value)
     assert "\n" not in str(refused.value)
     assert key in str(refused.value)
