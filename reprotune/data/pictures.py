@@ -96,8 +96,18 @@ def pixels(picture: Picture, images: Images, black_and_white: Range | None) -> n
     """uint8, (channels, height, width). black_and_white: of a deep picture. Raises Unreadable."""
     height, width = images.size
     image = _eight_bits(picture.image, black_and_white) if picture.deep and black_and_white else picture.image
-    small = _fitted(_opaque(image).convert(MODES[images.mode]), (width, height), images.fit)
+    small = _fitted(_converted(image, MODES[images.mode]), (width, height), images.fit)
     return np.asarray(small).reshape(height, width, -1).transpose(2, 0, 1)
+
+
+def _converted(image: "Image", mode: str) -> "Image":
+    try:
+        opaque = _opaque(image)
+        if opaque.mode == "LAB":  # of which Pillow makes colour, but no grey
+            opaque = opaque.convert("RGB")
+        return opaque.convert(mode)
+    except Exception as error:
+        raise Unreadable(one_line(error)) from None
 
 
 def _fitted(image: "Image", size: tuple[int, int], fit: Fit) -> "Image":
