@@ -1,5 +1,7 @@
 """The winners, trained again on train + valid over several seeds, and scored on test."""
 
+import math
+import sys
 from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future
@@ -80,6 +82,9 @@ def trained(
             done += config["epochs"]
             line = f"{training}: test {told(metric)} {saved_model.test_accuracy(path):.4f}"
             show(done / epochs, f"{done}/{epochs} epochs, {line}", line)
+    counts = {name: sum(map(saved_model.diverged, paths)) for name, paths in models.items()}
+    if lost := [f"{name} ({count} of {params.evaluate.seeds} seeds)" for name, count in counts.items() if count]:
+        print(f"diverged, trained on train + valid: {', '.join(lost)}", file=sys.stderr)
     return models
 
 
@@ -103,7 +108,8 @@ def _trained(config: Config, seed: int, place: tuple[Path, str], device: str, me
     both = Split(torch.cat([train.images, valid.images]), torch.cat([train.labels, valid.labels]))
     model = new_model(config, dataset.inputs, seed)
     deque(fit(model, config, both, seed), maxlen=0)
-    return saved_model.weights(model, score(model, dataset.load("test", device), metric)[1])
+    loss, accuracy = score(model, dataset.load("test", device), metric)
+    return saved_model.weights(model, accuracy, diverged=not math.isfinite(loss))
 
 
 def test_scores(models: Mapping[str, Sequence[Path]]) -> Scores:

@@ -19,7 +19,7 @@ class Prediction(NamedTuple):
     image: int
     label: int
     predicted: int
-    confidence: float  # the predicted class's probability, to four digits
+    confidence: float  # the predicted class's probability, to four digits; 0 where a diverged model has none
 
 
 def predict(model: "nn.Module", split: Split) -> list[Prediction]:
@@ -40,5 +40,6 @@ def predict(model: "nn.Module", split: Split) -> list[Prediction]:
 def _highest(logits: np.ndarray) -> list[float]:
     """(N, classes) → (N,) the highest of each row's softmax. In float64 and rounded: torch's differs by the maker."""
     exact = logits.astype(np.float64)
-    confidences = 1 / np.exp(exact - exact.max(axis=1, keepdims=True)).sum(axis=1)
+    exact[~np.isfinite(exact).all(axis=1)] = np.nan
+    confidences = np.nan_to_num(1 / np.exp(exact - exact.max(axis=1, keepdims=True)).sum(axis=1))
     return [round(confidence, 4) for confidence in confidences.tolist()]

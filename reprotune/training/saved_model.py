@@ -36,19 +36,29 @@ class Description(BaseModel):
     fit: Fit = "stretch"  # how it comes to that shape
 
 
-def weights(model: "nn.Module", test_accuracy: float) -> bytes:
+def weights(model: "nn.Module", test_accuracy: float, diverged: bool = False) -> bytes:
     """What weights.safetensors holds."""
     import safetensors.torch
 
     tensors = {name: value.cpu().contiguous() for name, value in model.state_dict().items()}
-    return safetensors.torch.save(tensors, {"test_accuracy": repr(test_accuracy)})
+    told = {"test_accuracy": repr(test_accuracy)} | ({"diverged": "yes"} if diverged else {})
+    return safetensors.torch.save(tensors, told)
 
 
 def test_accuracy(path: Path) -> float:
     """That of a model whose weights are there. Raises UserError."""
+    return float(_told(path)["test_accuracy"])
+
+
+def diverged(path: Path) -> bool:
+    """Whether its training did. Raises UserError."""
+    return "diverged" in _told(path)
+
+
+def _told(path: Path) -> dict[str, str]:
     try:
         with safe_open(path, framework="np") as file:  # of which no tensor is read
-            return float(file.metadata()["test_accuracy"])
+            return dict(file.metadata())
     except SafetensorError as error:
         raise UserError(f"{path}: is damaged ({one_line(error)}); delete it, and its model is trained again") from None
 

@@ -96,6 +96,19 @@ def test_an_interrupted_evaluation_goes_on(
         [trained(Counting(), seeds=4), trained(Counting(), seed=1)]
 
 
+def test_a_diverged_model_is_told_and_scored_like_any(
+    dataset: StoredDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    configs = {"best": CONFIG | {"lr": 1e30}, "default": CONFIG}
+    models = evaluation.trained(configs, dataset, make_params(evaluate__seeds=2), InlineExecutor(), anew=False)
+    assert capsys.readouterr().err.splitlines()[-1] == "diverged, trained on train + valid: best (2 of 2 seeds)"
+    found = evaluation.predictions(models["best"][0], configs["best"], dataset, "cpu", InlineExecutor())
+    assert {one.confidence for one in found} == {0.0}
+    evaluation.write_predictions(found, dataset.classes)
+    assert artifacts.read_json(evaluation.FOLDER / "model_metrics.json")["images"] == len(found)
+
+
 def test_winners(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     artifacts.write_yaml(Path("results/single_objective/best_config.yaml"), {"number": 3, "params": {"lr": 1.0}})
