@@ -7,6 +7,7 @@ from pathlib import Path
 
 import optuna
 
+from reprotune.arithmetic import kernels
 from reprotune.artifacts import read_csv, read_json, read_yaml
 from reprotune.data.stored import StoredDataset
 from reprotune.errors import ParamsError, UserError
@@ -28,8 +29,8 @@ from reprotune.training.models import Config
 def read_studies(params: Params, dataset: StoredDataset) -> tuple[StudySpec, StudySpec]:
     """Both studies, the second as it follows from what the first found."""
     floor = _default_accuracy(params, dataset) if params.multi_objective.min_accuracy == "default" else None
-    second = with_adopted(multi_objective(params, dataset, best_params(), floor))
-    return with_adopted(from_params(params, "single_objective", dataset)), _with_reference(second)
+    second = _with_adopted(multi_objective(params, dataset, best_params(), floor))
+    return _with_adopted(from_params(params, "single_objective", dataset)), _with_reference(second)
 
 
 def _with_reference(spec: StudySpec) -> StudySpec:
@@ -84,9 +85,24 @@ def _curves(folder: Path) -> Mapping[str, tuple[Epoch, ...]]:
 
 
 def with_adopted(spec: StudySpec) -> StudySpec:
-    """The study, with the trials of `adopted/NAME` that lie in its space as its own first ones, if it says so.
+    """A study that is to be run, with the trials that it adopts.
 
-    Raises UserError if none are there, or if they are of other data or another environment.
+    Raises UserError if none are there, or if they are of other data, another metric or another environment.
+    """
+    found = _with_adopted(spec)
+    if spec.adopt:
+        folder = Path("adopted") / spec.name
+        made_by = {"metric": "accuracy"} | read_json(folder / "study.json")
+        # Not the sampler's own part of the environment: these trials are only trained.
+        here = {"dataset": spec.dataset.digest, "metric": spec.metric, **kernels.environment(spec.device)}
+        if other := [name for name, value in here.items() if made_by.get(name) != value]:
+            raise UserError(f"{folder}: is of another {', '.join(other)}: its trials cannot be adopted")
+    return found
+
+
+def _with_adopted(spec: StudySpec) -> StudySpec:
+    """The study, with those trials of `adopted/NAME` as its own first ones that can be, if it says so; wherever they
+    were trained, so that its results can be read on any machine. Raises UserError if none are there.
     """
     folder = Path("adopted") / spec.name
     if not spec.adopt:
@@ -94,14 +110,15 @@ def with_adopted(spec: StudySpec) -> StudySpec:
     if not (folder / "study.json").exists():
         advice = f"cp -r results/{spec.name} adopted/ keeps a study for a later one"
         raise ParamsError(f"{spec.name}.adopt", True, f"{folder} holds no study; {advice}")
-    made_by = read_json(folder / "study.json")
-    here = {"dataset": spec.dataset.digest, **spec.environment}
-    if other := [name for name, value in here.items() if made_by.get(name) != value]:
-        raise UserError(f"{folder}: is of another {', '.join(other)}: its trials cannot be adopted")
     curves = _curves(folder)
-    found = ((row, _config(spec, row)) for row in read_csv(folder / "trials.csv") if curves[row["number"]])
-    trials = tuple((config, _adopted(row, curves[row["number"]])) for row, config in found if config)
-    return replace(spec, adopted=trials)
+    found = ((_config(spec, row), _adopted(row, curves[row["number"]])) for row in read_csv(folder / "trials.csv"))
+    return replace(spec, adopted=tuple((config, result) for config, result in found if config and _kept(spec, result)))
+
+
+def _kept(spec: StudySpec, result: Result) -> bool:
+    """Whether the trial was trained, did not fail, and keeps the study's caps."""
+    trained = result.state != "FAIL" and result.curve
+    return bool(trained and result.cost and not spec.caps.broken(result.cost))
 
 
 def _config(spec: StudySpec, row: Mapping[str, str]) -> Config | None:

@@ -4,9 +4,11 @@ import shutil
 from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import SPACE, Dying, InlineExecutor, Killed, facts, make_params, run
+from made_up import study
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
@@ -14,12 +16,13 @@ from reprotune import artifacts
 from reprotune.data.stored import StoredDataset
 from reprotune.errors import ParamsError, UserError
 from reprotune.pipeline import run_study, verify
-from reprotune.results import read
+from reprotune.results import read, write
 from reprotune.search.pruners import ONE_OBJECTIVE, SEVERAL_OBJECTIVES
 from reprotune.search.study import declaration, journal
 from reprotune.search.study.spec import StudySpec
 from reprotune.search.study.trials import frozen_trial
 from reprotune.tracking import store, trial_run
+from reprotune.training.cost import Caps
 from reprotune.training.optimizers import OPTIMIZERS, SCHEDULES
 
 
@@ -282,6 +285,28 @@ def test_what_cannot_be_adopted_is_refused(repository: Path, dataset: StoredData
     shutil.copytree(older.folder, "adopted/single_objective")
     made_by = Path("adopted/single_objective/study.json")
     content = artifacts.read_json(made_by)
-    artifacts.write_json(made_by, content | {"dataset": "0", "torch": "1.0"})
-    with pytest.raises(UserError, match="of another dataset, torch: its trials cannot be adopted"):
+    assert len(read.with_adopted(replace(declared, sampler="gp")).adopted) == 2
+    artifacts.write_json(made_by, content | {"dataset": "0", "metric": "balanced_accuracy", "torch": "1.0"})
+    with pytest.raises(UserError, match="of another dataset, metric, torch: its trials cannot be adopted"):
         read.with_adopted(declared)
+
+
+@pytest.mark.usefixtures("repository", "untracked")
+def test_what_was_adopted_elsewhere_is_read(dataset: StoredDataset) -> None:
+    older = conduct(dataset, n_trials=2)
+    shutil.copytree(older.folder, "adopted/single_objective")
+    declared = read.with_adopted(replace(older, adopt=True))
+    run_study.run_study(declared, InlineExecutor(), anew=False)
+    for made_by in (Path("adopted/single_objective/study.json"), Path("results/single_objective/study.json")):
+        artifacts.write_json(made_by, artifacts.read_json(made_by) | {"kernels": "another processor's"})
+    params = make_params(single_objective__n_trials=2, single_objective__adopt=True)
+    spec, _ = read.read_studies(params, dataset)
+    assert facts(read.read_trials(spec.folder, spec))[0][-1] == "adopted: trial 0"
+
+
+def test_what_failed_and_what_is_above_a_cap_is_not_adopted(repository: Path, dataset: StoredDataset) -> None:
+    trials: list[dict[str, Any]] = [{"flops": 300}, {"state": "FAIL", "reason": "Diverged: x"}, {"flops": 100}]
+    older = study(dataset, trials)
+    write.write_trials(Path("adopted/single_objective"), older.spec, older.trials)
+    declared = read.with_adopted(replace(older.spec, adopt=True, caps=Caps(max_flops=200)))
+    assert [result.reason for _, result in declared.adopted] == ["adopted: trial 2"]
