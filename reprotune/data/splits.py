@@ -53,7 +53,12 @@ def stratified_part(part: Part, count: int | None, seed: int, key: str) -> Part:
         raise ParamsError(key, count, f"must be from {classes} to {available - classes}, or null for all {available}")
     if of_classes.min() < 2:
         raise ParamsError(key, count, f"must be null for all {available}, as one class has a single image there")
-    return hold_out(part, count, seed)[1]
+    drawn = hold_out(part, count, seed)[1]
+    if len(np.unique(drawn.labels)) < classes:
+        enough = math.ceil(available / of_classes.min())
+        wrong = f"must be {enough} or more, or null for all {available}, so that it has each class"
+        raise ParamsError(key, count, wrong)
+    return drawn
 
 
 def numbered(keys: Iterable[Hashable]) -> np.ndarray:

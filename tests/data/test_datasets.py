@@ -87,6 +87,13 @@ def test_a_part_cannot_be_taken_where_a_class_has_one_image() -> None:
         splits.stratified_part(part, 5, 0, "data.valid_examples")
 
 
+def test_a_part_without_a_rare_class_is_refused() -> None:
+    part = whole(Arrays(np.zeros((707, 1, 2, 2), dtype=np.uint8), np.array([0] * 700 + [1] * 7)))
+    with pytest.raises(UserError, match=r"data.train_examples = 20: must be 101 or more, or null for all 707, so that"):
+        splits.stratified_part(part, 20, 0, "data.train_examples")
+    assert np.bincount(splits.stratified_part(part, 101, 0, "data.train_examples").labels).tolist() == [100, 1]
+
+
 def test_an_unknown_dataset_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"data.dataset = 'imagenet': must be one of mnist_5k"):
         datasets.download(data(dataset="imagenet"), 0, tmp_path)
