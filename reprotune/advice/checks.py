@@ -19,6 +19,7 @@ CHECKS: Sequence[Check] = (
     _each(gain.learned_nothing),
     gain.gain_over_default,
     _each(course.failures),
+    _each(course.repeat_failures),
     _each(course.nothing_feasible),
     gain.out_of_balance,
     _each(course.pruned_too_many),

@@ -1,12 +1,13 @@
 """How a study went: what failed, what was pruned, whether it ended too early or too late, how the best learned."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from statistics import median
 
 from reprotune.advice.run import Advice, Study, accuracy
 from reprotune.results.best_so_far import best_accuracies, hypervolumes
 from reprotune.results.winners import feasible
+from reprotune.search.trial import Result
 
 _AFTER_FAILURE = {
     "Diverged": "Lower lr in {name}.search_space.",
@@ -14,21 +15,45 @@ _AFTER_FAILURE = {
 }
 _OTHER_FAILURE = (
     "Fix the cause (fewer execution.workers need less memory), then run `make retry`; "
-    "results/{name}/trials.csv has all reasons."
+    "results/{name}/{file} has all reasons."
 )
 
 
 def failures(study: Study) -> Iterator[Advice]:
     """Trials failed; of those whose loss became infinite, which a wide range of lr brings, a twentieth or more."""
-    kinds = Counter(trial.result.reason.partition(":")[0] for trial in study.trials if trial.result.state == "FAIL")
+    kinds = _failed(trial.result for trial in study.trials)
     failed = sum(kinds.values())
     if failed > kinds["Diverged"] or failed > len(study.trials) / 20:
         kind, count = kinds.most_common(1)[0]
         yield Advice(
             f"{study.name}: {failed} of {len(study.trials)} trials failed, {count} of them by {kind}.",
             "They took time, and the search learned little from them.",
-            _AFTER_FAILURE.get(kind, _OTHER_FAILURE).format(name=study.name),
+            _after(kind, study, "trials.csv"),
         )
+
+
+def repeat_failures(study: Study) -> Iterator[Advice]:
+    """Finalists' repeats failed, and not by their config."""
+    repeats = [repeat for trial in study.trials for repeat in trial.repeats]
+    kinds = _failed(repeats)
+    del kinds["Diverged"]
+    if kinds:
+        kind, count = kinds.most_common(1)[0]
+        failed = f"{kinds.total()} of {len(repeats)} repeats of its finalists failed"
+        yield Advice(
+            f"{study.name}: {failed}, {count} of them by {kind}.",
+            "Each counts as an accuracy of 0, so another trial may have won.",
+            _after(kind, study, "finalists.csv"),
+        )
+
+
+def _failed(results: Iterable[Result]) -> Counter[str]:
+    """Of those that failed, how many by which kind of error."""
+    return Counter(result.reason.partition(":")[0] for result in results if result.state == "FAIL")
+
+
+def _after(kind: str, study: Study, file: str) -> str:
+    return _AFTER_FAILURE.get(kind, _OTHER_FAILURE).format(name=study.name, file=file)
 
 
 def ended_too_early(study: Study) -> Iterator[Advice]:

@@ -15,9 +15,11 @@ from reprotune.advice.course import (
     pruned_too_early,
     pruned_too_few,
     pruned_too_many,
+    repeat_failures,
     timed_out,
 )
 from reprotune.data.stored import StoredDataset
+from reprotune.search.trial import Result
 
 DONE: dict[str, Any] = {"accuracy": 0.9}
 PRUNED: dict[str, Any] = {"accuracy": 0.4, "state": "PRUNED", "reason": "median after epoch 1"}
@@ -56,6 +58,24 @@ def failed(reason: str) -> dict[str, Any]:
 )
 def test_failures(dataset: StoredDataset, trials: list[dict[str, Any]], said: str) -> None:
     found = " ".join(map(str, failures(study(dataset, trials))))
+    assert said in found
+    assert bool(said) == bool(found)
+
+
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [
+        ("WorkerDied: it died", "1 of 2 repeats of its finalists failed, 1 of them by WorkerDied. Each counts as an"),
+        ("WorkerDied: it died", "run `make retry`; results/single_objective/finalists.csv has all reasons."),
+        ("TimeoutError: took longer", "Raise execution.trial_timeout, then run `make retry`."),
+        ("Diverged: a loss is nan", ""),
+    ],
+)
+def test_repeat_failures(dataset: StoredDataset, reason: str, said: str) -> None:
+    one = study(dataset, [DONE] * 2)
+    assert not list(repeat_failures(one))
+    repeats = (Result("COMPLETE", curve(0.9), None), Result("FAIL", (), None, reason))
+    found = " ".join(map(str, repeat_failures(replace(one, trials=[replace(one.trials[0], repeats=repeats)]))))
     assert said in found
     assert bool(said) == bool(found)
 
