@@ -11,7 +11,7 @@ def main() -> None:
     from reprotune.results import read
 
     chosen = params.load()
-    for declared in read.read_studies(chosen, stored.open_verified(chosen.data.dataset)):
+    for declared in read.begun_studies(chosen, stored.open_verified(chosen.data.dataset)):
         failed = forget_failures(declared)
         if failed:
             print(declared.name)

@@ -1,7 +1,7 @@
 """Result files → the trials that they were written from."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,12 +25,23 @@ from reprotune.training.cost import Cost
 from reprotune.training.learning_curve import Epoch
 from reprotune.training.models import Config
 
+_BEST = Path("results/single_objective/best_config.yaml")
+
 
 def read_studies(params: Params, dataset: StoredDataset) -> tuple[StudySpec, StudySpec]:
     """Both studies, the second as it follows from what the first found."""
     floor = _default_accuracy(params, dataset) if params.multi_objective.min_accuracy == "default" else None
     second = _with_adopted(multi_objective(params, dataset, best_params(), floor))
-    return _with_adopted(from_params(params, "single_objective", dataset)), _with_reference(second)
+    return _first_study(params, dataset), _with_reference(second)
+
+
+def begun_studies(params: Params, dataset: StoredDataset) -> Sequence[StudySpec]:
+    """Both studies, or the first alone as long as it has no results, on which the second depends."""
+    return read_studies(params, dataset) if _BEST.exists() else [_first_study(params, dataset)]
+
+
+def _first_study(params: Params, dataset: StoredDataset) -> StudySpec:
+    return _with_adopted(from_params(params, "single_objective", dataset))
 
 
 def _with_reference(spec: StudySpec) -> StudySpec:
@@ -57,7 +68,7 @@ def _default_accuracy(params: Params, dataset: StoredDataset) -> float | None:
 
 def best_params() -> Config:
     """The first study's best config."""
-    config: Config = read_yaml(Path("results/single_objective/best_config.yaml"))["params"]
+    config: Config = read_yaml(_BEST)["params"]
     return config
 
 

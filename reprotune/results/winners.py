@@ -23,7 +23,10 @@ def complete(trials: Sequence[Trial]) -> list[Trial]:
     if not found:
         commonest = Counter(trial.result.reason for trial in trials).most_common(3)
         reasons = "; ".join(reason for reason, _ in commonest) or "the timeout came first"
+        failed = [trial.result for trial in trials if trial.result.state == "FAIL"]
         advice = "widen the search space or the timeout"
+        if failed and all(result.by_machine for result in failed):
+            advice = "fix the cause, or raise execution.trial_timeout, then run `make retry`"
         raise UserError(f"none of the {len(trials)} trials is complete: {reasons}; {advice}")
     return found
 

@@ -8,12 +8,15 @@ from typing import Any
 import pytest
 from conftest import Dying, InlineExecutor, facts, make_params, run
 
+from reprotune import params
+from reprotune.data import stored
 from reprotune.data.stored import StoredDataset
 from reprotune.params import LedRung, Rung, ShareRung
 from reprotune.pipeline.retry import forget_failures
 from reprotune.search.study import declaration, journal
 from reprotune.search.study.trials import finished
 from reprotune.search.trial import Result
+from stages import retry
 
 RUNGS: dict[str, Rung] = {
     "single_objective": ShareRung(epoch=1, share=0.2, among=5),
@@ -22,10 +25,13 @@ RUNGS: dict[str, Rung] = {
 
 
 class Short(InlineExecutor):
-    """Two of the trials fail for want of memory."""
+    """Two of the trials fail for want of memory, or those given."""
+
+    def __init__(self, *numbers: int) -> None:
+        self._numbers = numbers or (3, 9)
 
     def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
-        if args[0].number in (3, 9):
+        if args[0].number in self._numbers:
             return super().submit(lambda _: Result("FAIL", (), None, "as told", by_machine=True), *args)
         return super().submit(fn, *args, **kwargs)
 
@@ -72,3 +78,15 @@ def test_what_failed_beyond_the_studys_end_is_left_to_a_longer_one(
     assert forget_failures(shorter) == [3]
     assert facts(run(shorter, tmp_path)) == facts(run(shorter, tmp_path / "undisturbed"))
     assert forget_failures(shorter) == []
+
+
+def test_a_first_study_without_results(
+    dataset: StoredDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    chosen = make_params(single_objective__n_trials=2)
+    run(declaration.from_params(chosen, "single_objective", dataset), tmp_path, Short(0, 1))
+    monkeypatch.setattr(params, "load", lambda: chosen)
+    monkeypatch.setattr(stored, "open_verified", lambda _: dataset)
+    retry.main()
+    assert capsys.readouterr() == ("single_objective\n", "single_objective: trials 0, 1 are trained again\n")

@@ -10,6 +10,7 @@ from made_up import curve, study
 
 from reprotune.artifacts import read_json, read_yaml
 from reprotune.data.stored import StoredDataset
+from reprotune.errors import UserError
 from reprotune.results import best_so_far, winners, write
 from reprotune.results.scores import titles
 from reprotune.search.study.spec import StudySpec
@@ -81,6 +82,14 @@ def test_what_is_lost_and_saved_and_that_nothing_is_feasible_is_told(dataset: St
 
     none = write.write_multi_objective(tmp_path, *told(dataset, POINTS, 0.95))
     assert (none["feasible"], none["hypervolume"], none["pareto_optimal"], none["best_accuracy"]) == (0, 0.0, 1, 0.94)
+
+
+@pytest.mark.parametrize(("by_machine", "advice"), [(True, "then run `make retry`"), (False, "widen the search space")])
+def test_what_to_do_if_none_is_complete(dataset: StoredDataset, by_machine: bool, advice: str) -> None:
+    (one,) = trials(dataset, (100, 0.9))
+    failed = replace(one, result=Result("FAIL", (), None, "TimeoutError: took longer", by_machine=by_machine))
+    with pytest.raises(UserError, match=rf"none of the 1 trials is complete: TimeoutError: took longer; .*{advice}"):
+        winners.complete([failed])
 
 
 def again(trial: Trial, *accuracies: float | None) -> Trial:
