@@ -180,7 +180,7 @@ class Execution(Section):
     engine: str
     workers: Annotated[int, Field(ge=1)] | Literal["auto"]
     window: int = Field(ge=1)
-    trial_timeout: float | None = Field(gt=0)  # seconds
+    trial_timeout: float | None = Field(gt=0, le=1e9)  # seconds; a lock's own limit is not far beyond
     scheduler: str | None
     insecure: bool = False
     own_arithmetic: bool = False

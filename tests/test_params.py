@@ -119,6 +119,7 @@ REFUSED = [
     ("multi_objective.max_flops", 1e5, "multi_objective.max_flops = 100000.0: should be a valid integer"),
     ("multi_objective.max_parameters", "few", "multi_objective.max_parameters = 'few': should be a valid integer"),
     ("execution.window", 0, "execution.window = 0: should be greater than or equal to 1"),
+    ("execution.trial_timeout", 1e10, "trial_timeout = 10000000000.0: should be less than or equal to 1000000000"),
     ("execution.workers", "all", "execution.workers = 'all': should be a valid integer, or be 'auto'"),
     ("execution.workers", 0, "execution.workers = 0: should be greater than or equal to 1, or be 'auto'"),
     ("model.width", [1], "model.width = [1]: should be a valid boolean, or be a valid integer, or be"),
