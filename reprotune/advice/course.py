@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from statistics import median
 
-from reprotune.advice.run import Advice, Study, accuracy
+from reprotune.advice.run import Advice, Study
+from reprotune.results import winners
 from reprotune.results.best_so_far import best_accuracies, hypervolumes
-from reprotune.results.winners import feasible
 from reprotune.search.trial import Result
 
 _AFTER_FAILURE = {
@@ -153,10 +153,11 @@ def _pruned(study: Study) -> int:
 
 def nothing_feasible(study: Study) -> Iterator[Advice]:
     """No complete trial reached the floor."""
-    if study.ranked and not feasible(study.spec, study.trials):
+    if study.ranked and not winners.feasible(study.spec, study.trials):
+        best = max(map(winners.accuracy, study.ranked))  # of means, as it is judged
         yield Advice(
             f"{study.name}: none of {len(study.ranked)} complete trials reached min_accuracy, {study.spec.floor:.4g}; "
-            f"the best has {accuracy(study.ranked[0]):.4f}.",
+            f"the best has {best:.4f}.",
             "So its front and its winners only stand in.",
             f"Lower {study.name}.min_accuracy, or widen {study.name}.search_space.",
         )

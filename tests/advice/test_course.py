@@ -40,6 +40,13 @@ def test_nothing_feasible(dataset: StoredDataset, floor: float | None, said: lis
     assert all("Lower multi_objective.min_accuracy" in advice.change for advice in found)
 
 
+def test_nothing_feasible_by_the_means(dataset: StoredDataset) -> None:
+    one = study(dataset, [DONE], "multi_objective", multi_objective__min_accuracy=0.8)
+    lucky = replace(one.trials[0], repeats=(Result("COMPLETE", curve(0.5), None),))
+    (found,) = nothing_feasible(replace(one, trials=[lucky]))
+    assert found.seen.endswith("reached min_accuracy, 0.8; the best has 0.7000.")
+
+
 def failed(reason: str) -> dict[str, Any]:
     return {"state": "FAIL", "reason": reason, "curve": ()}
 
