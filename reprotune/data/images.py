@@ -18,9 +18,6 @@ class Arrays(NamedTuple):
     images: np.ndarray  # uint8, (N, channels, height, width)
     labels: np.ndarray  # int64, (N,)
 
-    def take(self, index: np.ndarray) -> "Arrays":
-        return Arrays(self.images[index], self.labels[index])
-
 
 class Part(NamedTuple):
     """Rows of arrays that need not fit into memory: copied a few at a time, when they are written."""
