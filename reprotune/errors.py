@@ -40,7 +40,7 @@ def is_shortage(error: BaseException) -> bool:
 
 def one_line(told: object) -> str:
     """What an error says, in one line, without the name and password that an address in it may hold."""
-    return re.sub(r"(?<=://)[^/@\s]+@", "", " ".join(str(told).split()))[:500]
+    return re.sub(r"(?<=://)[^/?#\s]+@", "", " ".join(str(told).split()))[:500]
 
 
 def named(names: Sequence[object], most: int = 5) -> str:

@@ -66,12 +66,18 @@ def fetch(source: Source, mirror: str | None) -> list[bytes]:
 
 def _folder(mirror: str | None) -> Path | None:
     """The mirror, if it is a folder on this machine."""
-    if mirror is None or mirror.startswith(("http://", "https://")):
+    if mirror is None:
+        return None
+    if mirror.startswith(("http://", "https://")):
+        if "@" in mirror.split("/")[2]:  # urllib takes them for part of the host, and says so
+            raise ParamsError("data.mirror", one_line(mirror), "must be given without a user name and password")
         return None
     local = mirror.startswith("file://")
     folder = Path(url2pathname(mirror.removeprefix("file://"))) if local else Path(mirror).expanduser()
     if not folder.is_dir():
-        raise ParamsError("data.mirror", mirror, "must be a folder, or an address with http://, https:// or file://")
+        raise ParamsError(
+            "data.mirror", one_line(mirror), "must be a folder, or an address with http://, https:// or file://"
+        )
     return folder
 
 

@@ -214,6 +214,15 @@ def test_a_mirror_that_is_none(name: str) -> None:
         fetch.fetch(WHOLE, name)
 
 
+@pytest.mark.parametrize(
+    "mirror", ["https://user:secret@host/mnist", "http://user:sec@ret@host/mnist", "s3://me:secret@b"]
+)
+def test_a_password_is_not_shown(mirror: str) -> None:
+    with pytest.raises(UserError, match=r"data.mirror = '\w+://(host/mnist|b)': must be ") as refused:
+        fetch.fetch(WHOLE, mirror)
+    assert "ret" not in str(refused.value)
+
+
 @pytest.mark.parametrize("name", ["../evil", "things/../../evil", "/tmp/evil"])
 def test_a_member_that_climbs_out_is_refused(mirror: Path, name: str) -> None:
     pack(mirror / "things.tar.gz", evil=tarfile.TarInfo(name))
