@@ -51,7 +51,7 @@ def test_what_pixels_become(tmp_path: Path) -> None:
     Image.fromarray(np.array([[1], [2]], dtype=np.uint8)).save(path, exif=exif)
     assert seen(path) == [[[2, 1]]]
     Image.new("LAB", (2, 1), (255, 128, 128)).save(tmp_path / "x.tif")
-    assert all(np.min(seen(tmp_path / "x.tif", mode=mode)) >= 254 for mode in ("grey", "rgb"))
+    assert all(np.array(seen(tmp_path / "x.tif", mode=mode)).min() >= 254 for mode in ("grey", "rgb"))
 
 
 def test_what_cannot_be_converted_is_refused() -> None:
