@@ -1,6 +1,7 @@
 """A study whose trials go to MLflow, and what is there then."""
 
 from collections import Counter
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from reprotune.tracking import store
 from reprotune.tracking.parent_run import parent_run
 
 
-def track(declared: StudySpec, folder: Path, kill_after: int | None = None) -> list[Trial]:
+def track(
+    declared: StudySpec, folder: Path, kill_after: int | None = None, executor: Executor | None = None
+) -> list[Trial]:
     """Run the study as a stage does; `kill_after`: stop within the run of this trial, half-written."""
     trials = []
     with (
@@ -24,7 +27,7 @@ def track(declared: StudySpec, folder: Path, kill_after: int | None = None) -> l
         parent_run(declared.name, declared.identity, {"seed": 0, "lr": {"low": 1}}) as parent,
         pytest.MonkeyPatch.context() as patch,
     ):
-        for trial in window.run(declared, opened, InlineExecutor()):
+        for trial in window.run(declared, opened, executor or InlineExecutor()):
             if trial.number == kill_after:
                 patch.setattr(store, "log", fail)
             parent.log_trial(declared, opened.study, trial)

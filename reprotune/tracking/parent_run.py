@@ -1,7 +1,7 @@
 """A parent run: of a study, or of the evaluation; and the runs nested in it.
 
 MLflow's store is a view of what the journals and results hold: runs are written in order, an interrupted one is
-written again, one that exists is left alone.
+written again, one that says the same is left alone.
 """
 
 import json
@@ -40,7 +40,8 @@ class ParentRun:
     def __init__(self, client: "MlflowClient", run: "Run") -> None:
         self._client = client
         self._run = run
-        self._nested = self._complete_runs()
+        self._found = self._complete_runs()
+        self._nested = {number: str(run.info.run_id) for number, run in self._found.items()}
         self._ended: int | None = run.info.end_time  # ms since 1970; None once it is to end anew
         self.failed = False
 
@@ -60,15 +61,15 @@ class ParentRun:
             with self.surviving():
                 self._client.set_terminated(self.id, status, self._ended)
 
-    def _complete_runs(self) -> dict[int, str]:
-        """Trial number → run id, of our nested runs; half-written ones are dropped. A person's stay as they are."""
-        runs: dict[int, str] = {}
+    def _complete_runs(self) -> "dict[int, Run]":
+        """Our nested runs by trial number; half-written ones are dropped. A person's stay as they are."""
+        runs: dict[int, Run] = {}
         for run in store.nested(self._client, self._run.info.experiment_id, self.id):
             number = store.number(run)
             if number is None or number in runs:
                 self._client.delete_run(run.info.run_id)
             else:
-                runs[number] = run.info.run_id
+                runs[number] = run
         return runs
 
     @property
@@ -77,6 +78,9 @@ class ParentRun:
 
     def log_trial(self, spec: "StudySpec", study: "Study", trial: "Trial") -> None:
         """The nested run of a told trial, unless it is there."""
+        found = self._found.pop(trial.number, None)
+        if found and not trial_run.tells(found, trial):  # what failed because of the machine was trained again
+            self._client.delete_run(self._nested.pop(trial.number))
         if trial.number not in self._nested:
             self._ended = None
             self._nested[trial.number] = trial_run.write(self._client, self._run, spec, study, trial)

@@ -29,7 +29,7 @@ def write(client: "MlflowClient", parent: "Run", spec: "StudySpec", study: "Stud
     """The run of a told trial, nested in its study's `parent`: params, curve, cost, status. Returns its id."""
     from optuna_integration import MLflowCallback
 
-    result, ended = trial.result, milliseconds(trial)
+    result = trial.result
     tags = {"mlflow.parentRunId": parent.info.run_id, "study": parent.data.tags["study"], "reason": result.reason}
     tags[store.MARK] = str(trial.number)
     if result.reason:
@@ -45,6 +45,26 @@ def write(client: "MlflowClient", parent: "Run", spec: "StudySpec", study: "Stud
     told = copy(trial.optuna)  # of which the callback writes params and state; its values are in the batch below,
     told.values, told.distributions = None, {}  # and a distribution is a tag, of which the parent has all
     callback(seen := _Seen(study.directions), told)
+    # It began when it was written, which cannot be set; so it ends where it has taken as long as the trial.
+    client.set_terminated(seen.run_id, _STATUS[result.state], seen.began + round(1000 * (result.seconds or 0)))
+    store.log(client, seen.run_id, _points(trial))
+    return seen.run_id
+
+
+def tells(run: "Run", trial: "Trial") -> bool:
+    """Whether a run is this trial's, by its state, params and last metrics: all but times, which results lack."""
+    status: str = run.info.status
+    params = {name: str(value) for name, value in trial.config.items()}
+    metrics = {name: value for name, value, _, _ in _points(trial) if name != "duration"}
+    return (
+        status == _STATUS[trial.result.state]
+        and params.items() <= run.data.params.items()  # to which a person may have added
+        and metrics.items() <= run.data.metrics.items()
+    )
+
+
+def _points(trial: "Trial") -> list[Point]:
+    result, ended = trial.result, milliseconds(trial)
     cost = result.cost._asdict() if result.cost else {}
     final = {"accuracy": result.accuracy, **cost, "duration": result.seconds}
     points: list[Point] = [
@@ -53,11 +73,7 @@ def write(client: "MlflowClient", parent: "Run", spec: "StudySpec", study: "Stud
         for name, value in zip(Epoch._fields, at, strict=True)
     ]
     points += [(name, value, 0, ended) for name, value in final.items() if value is not None]
-    points.append(("epochs_trained", len(result.curve), 0, ended))  # the last: `store.number` looks for it
-    # It began when it was written, which cannot be set; so it ends where it has taken as long as the trial.
-    client.set_terminated(seen.run_id, _STATUS[result.state], seen.began + round(1000 * (result.seconds or 0)))
-    store.log(client, seen.run_id, points)
-    return seen.run_id
+    return [*points, ("epochs_trained", len(result.curve), 0, ended)]  # the last: `store.number` looks for it
 
 
 class _Seen:

@@ -11,6 +11,7 @@ from conftest import SPACE, Dying, InlineExecutor, Killed, facts, make_params, r
 from made_up import study
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
+from tracked import runs
 
 from reprotune import artifacts
 from reprotune.data.stored import StoredDataset
@@ -148,11 +149,15 @@ def test_a_lost_store_is_made_again(repository: Path, dataset: StoredDataset, na
     if journals == "no journals":
         shutil.rmtree("studies")
     client = MlflowClient(f"sqlite:///{Path.cwd() / 'mlflow.db'}")
+    written = set[str]()
     for _ in range(2):
         assert run_study.backfill(declared) == 10
         assert statuses(name) == expected
+        parents, nested = runs(repository, name)
+        written |= {run.info.run_id for run in (*parents, *nested.values())}
         locations = {e.name: e.artifact_location for e in client.search_experiments() if e.name != "Default"}
         assert locations == {name: (Path.cwd() / "mlruns" / name).as_uri()}
+    assert len(written) == 11  # the second time, nothing is written again
 
 
 def test_results_of_other_params_are_not_taken_for_the_studys_own(repository: Path, dataset: StoredDataset) -> None:

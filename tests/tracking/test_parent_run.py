@@ -1,7 +1,9 @@
 """MLflow is a view of the journal: one parent a study, one complete nested run a trial, however often it is written."""
 
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import InlineExecutor, make_params
@@ -13,11 +15,12 @@ from tracked import fail, runs, track
 
 from reprotune.data.stored import StoredDataset
 from reprotune.errors import UserError
-from reprotune.pipeline import run_study
+from reprotune.pipeline import retry, run_study
 from reprotune.search.study import declaration
 from reprotune.search.study.spec import StudySpec
 from reprotune.search.study.trials import Trial
-from reprotune.tracking import store
+from reprotune.search.trial import Result
+from reprotune.tracking import store, trial_run
 from reprotune.tracking.parent_run import parent_run
 
 
@@ -93,6 +96,36 @@ def test_a_failed_trial(dataset: StoredDataset, repository: Path) -> None:
     _, nested = runs(repository, declared.name)
     assert nested[0].info.status == "FAILED"
     assert nested[0].data.tags["reason"].startswith("Diverged")
+
+
+class Short(InlineExecutor):
+    """The fourth trial fails for want of memory."""
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        if args[0].number == 3:
+            return super().submit(lambda _: Result("FAIL", (), None, "as told", by_machine=True), *args)
+        return super().submit(fn, *args, **kwargs)
+
+
+@pytest.mark.parametrize("forced", [True, False])
+def test_what_failed_because_of_the_machine_is_replaced(dataset: StoredDataset, repository: Path, forced: bool) -> None:
+    """And what was proposed in view of it, by a forced run or after `make retry`; no other run."""
+    declared = declaration.from_params(make_params(), "single_objective", dataset)
+    track(declared, repository, executor=Short())
+    before = runs(repository, declared.name)[1]
+    assert before[3].info.status == "FAILED"
+    if forced:
+        declared.journal.unlink()
+    else:
+        assert retry.forget_failures(declared) == [3]
+    trials = track(declared, repository)
+    after = runs(repository, declared.name)[1]
+    assert {n: run.data.tags["state"] for n, run in after.items()} == {t.number: t.result.state for t in trials}
+    assert {n: run.data.params for n, run in after.items()} == {
+        trial.number: {name: str(value) for name, value in trial.config.items()} for trial in trials
+    }
+    assert trial_run.curves(declared, range(len(trials))) == {t.number: list(t.result.curve) for t in trials}
+    assert [after[number].info.run_id == before[number].info.run_id for number in range(4)] == [True] * 3 + [False]
 
 
 def test_a_parent_run_takes_more_params_than_mlflow_does_at_once(repository: Path) -> None:
