@@ -84,22 +84,35 @@ def _follow(spec: StudySpec, opened: journal.Journal, executor: Executor, begun:
 
 
 def backfill(spec: StudySpec) -> int:
-    """Write what MLflow lacks of the study, from its journal or else from its result files; how many trials it has."""
-    if not spec.journal.exists():
-        trials = read.read_trials(spec.folder, spec)
-        with _tracked(spec, read_json(spec.folder / "study.json")["identity"]) as parent:
-            _log_all(parent, spec, read.empty_study(spec), trials)
-        return len(trials)
-    with journal.opened(spec.journal, spec.directions, lambda _: False) as opened, _tracked(spec) as parent:
-        trials = finalists.with_repeats(spec, told(spec, opened), opened)
-        _log_all(parent, spec, opened.study, trials)
-        return len(trials)
+    """Write what MLflow lacks of the study; how many trials it has.
+
+    From its journal; from its result files where there is none, or where a forced run that was killed left less in it.
+    """
+    if spec.journal.exists():
+        with journal.opened(spec.journal, spec.directions, lambda _: False) as opened:
+            trials, recorded = finalists.with_repeats(spec, told(spec, opened), opened), _recorded(spec)
+            is_whole = len(trials) == recorded and finalists.finished(spec, trials, opened)
+            if is_whole or recorded is None or len(trials) > recorded:
+                with _tracked(spec) as parent:
+                    _log_all(parent, spec, opened.study, trials, is_whole)
+                return len(trials)
+    trials = read.read_trials(spec.folder, spec)
+    with _tracked(spec, read_json(spec.folder / "study.json")["identity"]) as parent:
+        _log_all(parent, spec, read.empty_study(spec), trials, True)
+    return len(trials)
 
 
-def _log_all(parent: ParentRun, spec: StudySpec, optuna_study: Any, trials: list[Trial]) -> None:
+def _recorded(spec: StudySpec) -> int | None:
+    """How many trials its result files hold; None if there are none, or another study's."""
+    made_by, metrics = spec.folder / "study.json", spec.folder / "metrics.json"
+    is_ours = made_by.exists() and metrics.exists() and read_json(made_by)["identity"] == spec.identity
+    return int(read_json(metrics)["trials"]) if is_ours else None
+
+
+def _log_all(parent: ParentRun, spec: StudySpec, optuna_study: Any, trials: list[Trial], is_whole: bool) -> None:
     for trial in trials:
         parent.log_trial(spec, optuna_study, trial)
-    if (spec.folder / "metrics.json").exists():
+    if is_whole:
         _log_whole(parent, spec, trials, read_json(spec.folder / "metrics.json"))
 
 

@@ -160,6 +160,33 @@ def test_a_lost_store_is_made_again(repository: Path, dataset: StoredDataset, na
     assert len(written) == 11  # the second time, nothing is written again
 
 
+@pytest.mark.parametrize("trainings", [4, 11])
+def test_a_forced_run_that_was_killed_takes_nothing_from_mlflow(
+    repository: Path, dataset: StoredDataset, trainings: int
+) -> None:
+    """Amid the trials or the finalists; DVC brings the results back, which hold more than the journal."""
+    declared = conduct(dataset, n_trials=10)
+    (parent,), before = runs(repository, "single_objective")
+    with pytest.raises(Killed):
+        run_study.run_study(declared, Dying(trainings), anew=True)
+    assert run_study.backfill(declared) == 10
+    (again,), after = runs(repository, "single_objective")
+    assert {run.info.run_id for run in after.values()} == {run.info.run_id for run in before.values()}
+    assert again.data.tags[store.NOTE] == parent.data.tags[store.NOTE]
+
+
+def test_of_a_study_that_has_grown_the_journal_holds_more(repository: Path, dataset: StoredDataset) -> None:
+    conduct(dataset, n_trials=4)
+    longer = declaration.from_params(make_params(single_objective__n_trials=10), "single_objective", dataset)
+    with pytest.raises(Killed):
+        run_study.run_study(longer, Dying(5), anew=False)
+    told = run_study.backfill(longer)
+    (parent,), nested = runs(repository, "single_objective")
+    assert len(nested) == told > 4
+    assert parent.data.metrics["trials"] == 4  # as until its end
+    assert parent.data.tags[store.NOTE].startswith("4 trials")
+
+
 def test_results_of_other_params_are_not_taken_for_the_studys_own(repository: Path, dataset: StoredDataset) -> None:
     conduct(dataset)
     shutil.rmtree("studies")
