@@ -4,13 +4,14 @@ Its files, and one that names this module: MLflow's `log_model` writes the same,
 """
 
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from platform import python_version
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from reprotune.artifacts import write_yaml
+from reprotune.artifacts import digest, file_digest, write_yaml
+from reprotune.tracking import store
 from reprotune.training import saved_model
 
 if TYPE_CHECKING:
@@ -20,14 +21,16 @@ if TYPE_CHECKING:
 _DATA = "data"  # the folder of its files
 
 
-def log(client: "MlflowClient", run: "Run", files: Iterable[Path], config: Mapping[str, Any]) -> str:
-    """The run's model, which is logged once. Returns its id."""
+def log(client: "MlflowClient", run: "Run", files: Sequence[Path], config: Mapping[str, Any]) -> str:
+    """The run's model, which is logged once, and anew if its files have changed. Returns its id."""
     from mlflow.entities import LoggedModelOutput
 
-    if run.outputs and run.outputs.model_outputs:
-        return str(run.outputs.model_outputs[0].model_id)
-    params = {name: str(value) for name, value in config.items()}
-    made = client.create_logged_model(run.info.experiment_id, "model", run.info.run_id, params=params)
+    content = digest([file_digest(file) for file in files])
+    condition = f"source_run_id = '{run.info.run_id}' AND tags.{store.MARK} = '{content}'"
+    if known := client.search_logged_models([run.info.experiment_id], condition):
+        return str(known[0].model_id)
+    params, tags = {name: str(value) for name, value in config.items()}, {store.MARK: content}
+    made = client.create_logged_model(run.info.experiment_id, "model", run.info.run_id, tags, params)
     flavor = {"loader_module": __name__, "data": _DATA, "python_version": python_version()}
     with TemporaryDirectory() as folder:
         (data := Path(folder) / _DATA).mkdir()

@@ -164,7 +164,7 @@ class ParentRun:
         """To the nested run of a trial, for a description."""
         return view.of_run(self._run.info.experiment_id, self._nested[number])
 
-    def log_model(self, files: Iterable[Path], config: Mapping[str, Any]) -> str:
+    def log_model(self, files: Sequence[Path], config: Mapping[str, Any]) -> str:
         """As a model of MLflow's own; its id. A server without models gets its files."""
         from mlflow.exceptions import MlflowException
 

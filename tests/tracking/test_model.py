@@ -8,6 +8,7 @@ import pytest
 from conftest import CONFIG
 from PIL import Image
 
+from reprotune.artifacts import read_json, write_json
 from reprotune.data.stored import StoredDataset
 from reprotune.tracking.parent_run import parent_run
 from reprotune.training import saved_model
@@ -50,6 +51,18 @@ def test_it_is_logged_once(files: list[Path]) -> None:
             found.append(parent.log_model(files, CONFIG))
     assert found[0] == found[1] != ""
     assert len(mlflow.search_logged_models(output_format="list", experiment_ids=[_experiment()])) == 1
+
+
+def test_it_is_logged_again_when_it_has_changed(files: list[Path]) -> None:
+    """A class was renamed, which changes no score, and so not which evaluation it is."""
+    found, names, about = [], [str(number) for number in range(10)], read_json(files[0])
+    for classes in (names, ["nought", *names[1:]]):
+        write_json(files[0], {**about, "classes": classes})
+        with parent_run("evaluate", "same", {}) as parent:
+            found.append(parent.log_model(files, CONFIG))
+    addresses = (f"models:/{found[0]}", f"models:/{found[1]}", f"runs:/{parent.id}/model")
+    kept = [Path(mlflow.artifacts.download_artifacts(address)) / "data/model.json" for address in addresses]
+    assert [read_json(path)["classes"][0] for path in kept] == ["0", "nought", "nought"]
 
 
 def test_a_server_without_models_keeps_the_files(files: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
