@@ -13,6 +13,7 @@ from reprotune.tracking.store import READING
 
 _STATES: Mapping[State, str] = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
 _MOST = 10  # trials that are listed as the best
+_MOST_OF_FRONT = 40  # for MLflow cuts a description after 8,000 characters, and a row has some 150
 Link = Callable[[int], str]  # number of a nested run → where its page is
 
 
@@ -43,8 +44,11 @@ def _front(spec: StudySpec, trials: Sequence[Trial], link: Link) -> Iterator[str
         yield f"No trial reached min_accuracy, {spec.min_accuracy}: the most accurate stand in.\n"
     yield f"The Pareto front: no trial has both fewer {cost} and more accuracy than one of these.\n"
     yield f"| trial | {cost} | validation {metric.told(spec.metric)} |\n|---|---|---|"
-    for row in map(as_config, pareto_front(spec, trials)):
+    front = pareto_front(spec, trials)
+    for row in map(as_config, front[-_MOST_OF_FRONT:]):
         yield f"| [{row['number']}]({link(row['number'])}) | {row[cost]:,} | {on_valid(row)} |"
+    if (more := len(front) - _MOST_OF_FRONT) > 0:
+        yield f"\n{more} more at the cheaper end: pareto_front.csv."
 
 
 def of_evaluation(scores: Mapping[str, Mapping[str, Any]], link: Link, score: str, model_id: str = "") -> str:

@@ -7,15 +7,21 @@ from pathlib import Path
 import pytest
 from conftest import InlineExecutor, make_params
 from mlflow import MlflowClient
+from mlflow.utils.validation import MAX_TAG_VAL_LENGTH
+from optuna.trial import create_trial
 
 from reprotune.artifacts import read_csv, read_yaml
 from reprotune.data.stored import StoredDataset
 from reprotune.pipeline import run_study
 from reprotune.results.scores import on_valid
 from reprotune.search.study import declaration
+from reprotune.search.study.trials import Trial
+from reprotune.search.trial import Result
 from reprotune.tracking import store, view
-from reprotune.tracking.description import of_evaluation
+from reprotune.tracking.description import of_evaluation, of_study
 from reprotune.tracking.parent_run import parent_run
+from reprotune.training.cost import Cost
+from reprotune.training.learning_curve import Epoch
 
 
 @pytest.mark.parametrize("name", ["single_objective", "multi_objective"])
@@ -48,6 +54,21 @@ def test_a_study_describes_itself(dataset: StoredDataset, repository: Path, name
     params = {column for column in state["selectedColumns"] if column.startswith("params.")}
     assert params >= {"params.`layers`", "params.`width_1`", "params.`lr`"}
     assert "params.`batch_size`" not in params  # which is fixed
+
+
+def test_a_long_front_is_told_in_part(dataset: StoredDataset) -> None:
+    """MLflow would cut the description, and what is cut is taken for a person's from then on."""
+    declared = declaration.from_params(make_params(), "multi_objective", dataset)
+    trials = []
+    for number in range(100):
+        accuracy, flops = 0.5 + number / 1000, 1_000_000_000 + number
+        result = Result("COMPLETE", (Epoch(1.0, 1.0, accuracy),), Cost(flops, flops // 2, 1))
+        optuna = create_trial(values=[flops, accuracy])
+        trials.append(Trial(number, {}, result, 0.0, optuna, (result,)))
+    note = of_study(declared, trials, lambda number: view.of_run("9" * 18, f"{number:032}"))
+    assert len(note) < MAX_TAG_VAL_LENGTH
+    assert re.findall(r"^\| \[(\d+)\]", note, re.MULTILINE) == [str(number) for number in range(60, 100)]
+    assert "\n60 more at the cheaper end: pareto_front.csv.\n" in note
 
 
 def test_a_view_that_a_person_has_changed_stays(repository: Path) -> None:
