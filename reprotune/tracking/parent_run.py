@@ -108,11 +108,12 @@ class ParentRun:
             self._client.delete_run(self._nested.pop(number))
 
     def log_series(self, series: Mapping[str, Sequence[float]], trials: "Sequence[Trial]") -> None:
-        """Metrics with a value for each trial number."""
+        """Metrics with a value for each trial number. Those that are there are not logged again."""
         times = [milliseconds(trial) for trial in trials]
         for name, values in series.items():
-            at = enumerate(zip(values, times, strict=True))
-            store.log(self._client, self.id, [(name, value, step, timestamp) for step, (value, timestamp) in at])
+            known = {(point.step, point.value) for point in self._client.get_metric_history(self.id, name)}
+            at = [point for point in enumerate(values) if point not in known]
+            store.log(self._client, self.id, [(name, value, step, times[step]) for step, value in at])
 
     def log_metrics(self, metrics: Mapping[str, float]) -> None:
         """Final values."""

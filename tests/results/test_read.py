@@ -157,6 +157,8 @@ def test_a_lost_store_is_made_again(repository: Path, dataset: StoredDataset, na
         written |= {run.info.run_id for run in (*parents, *nested.values())}
         locations = {e.name: e.artifact_location for e in client.search_experiments() if e.name != "Default"}
         assert locations == {name: (Path.cwd() / "mlruns" / name).as_uri()}
+        points = client.get_metric_history(parents[0].info.run_id, "best_accuracy_by_trial")
+        assert sorted(point.step for point in points) == list(range(10))
     assert len(written) == 11  # the second time, nothing is written again
 
 
