@@ -41,7 +41,7 @@ from reprotune.training import hyperparameters
 from reprotune.training.models import meta_model
 
 ROOT = Path(__file__).parents[1]
-for given in ("FORCE", "MAKEFLAGS", "MFLAGS", "VENV"):  # by `make test FORCE=1`, for the makes that are tested, too
+for given in ("FORCE", "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "PYTHON", "VENV"):  # by `make test FORCE=1`, to all makes
     os.environ.pop(given, None)
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")

@@ -41,10 +41,8 @@ def folder(tmp_path: Path) -> Path:
 def setup(folder: Path, *arguments: str, code: int = 0, **variables: str) -> str:
     """What it says on its last line but make's own; `installed` (by pip) if something was."""
     command = ["make", "-s", "setup", f"PYTHON={folder / 'python'}", *arguments]
-    outer = ("MAKE", "MFLAGS", "VENV", "PYTHON", "FORCE")  # of the `make test` that may run this
-    own = {name: value for name, value in os.environ.items() if not name.startswith(outer)}
-    own |= {"PATH": "/usr/bin:/bin", "FAKE_UV": str(folder / "uv"), "UV_LOG": str(folder / "log"), **variables}
-    made = subprocess.run(command, cwd=folder, env=own, capture_output=True, text=True, check=False)
+    own = {"PATH": "/usr/bin:/bin", "FAKE_UV": str(folder / "uv"), "UV_LOG": str(folder / "log"), **variables}
+    made = subprocess.run(command, cwd=folder, env={**os.environ, **own}, capture_output=True, text=True, check=False)
     assert made.returncode == code, made.stderr
     return (made.stdout + made.stderr.partition("\nmake: ")[0]).strip()
 
