@@ -12,7 +12,7 @@ from textwrap import dedent
 from typing import Any
 
 import pytest
-from conftest import ROOT, committed, make_params, run
+from conftest import HEAVY, ROOT, committed, make_params, run
 from optuna.trial import FrozenTrial
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
@@ -121,9 +121,7 @@ def test_the_journal_is_listed_as_often_however_many_trials_there_are(
     assert counts[0] == counts[1]
 
 
-HEAVY = {"distributed", "matplotlib", "mlflow", "optuna", "pandas", "scipy", "sklearn", "torch", "torchvision"}
-HEAVY |= {"sympy", "thop", "torch._dynamo"}
-# What a stage does → the heavy modules that it takes. Each costs from a tenth of a second to three.
+# What a stage does → the heavy modules that it takes.
 TAKEN: dict[str, tuple[str, set[str]]] = {
     "download": ("from stages import download; download.main()", set()),
     "download --check": ("sys.argv.append('--check'); from stages import download; download.main()", set()),

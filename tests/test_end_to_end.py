@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from clone import ASKS, TRIALS, Clone
+from conftest import HEAVY
 from mlflow import MlflowClient
 
 from reprotune.artifacts import read_csv, read_json, read_yaml
@@ -57,7 +58,6 @@ def test_a_second_run_has_nothing_to_do(clone: Clone) -> None:
     assert clone.status() == ""
 
 
-HEAVY = {"distributed", "matplotlib", "mlflow", "optuna", "pandas", "scipy", "sklearn", "torch", "torchvision"}
 TRACKED = {"mlflow", "optuna", "pandas", "scipy"}
 TAKEN = {
     "download": set(),
@@ -70,7 +70,7 @@ TAKEN = {
 
 
 def test_heavy_modules_that_a_stage_takes(clone: Clone) -> None:
-    """Each costs from a tenth of a second to three. Its workers' server alone takes torch, once."""
+    """Its workers' server alone takes torch, once."""
     printed = clone.run("python", "-m", "stages.verify", "--trials", "1")
     assert printed.count("1 of 1 trials agree, 1 of them compared with MLflow too") == 2
     assert {stage: clone.imported(stage) & HEAVY for stage in TAKEN} == TAKEN

@@ -1,5 +1,6 @@
 """The engine local: worker processes on this machine."""
 
+import math
 import multiprocessing
 import multiprocessing.forkserver
 import multiprocessing.resource_tracker
@@ -35,13 +36,13 @@ class LocalPool(Pool):
 
     def _begin(self) -> None:
         self._processes = self._start()
-        self._queue: dict[Future[Any], float | None] = {}  # attempt → since when it runs; workers take the oldest first
+        self._queue: dict[Future[Any], float] = {}  # attempt → since when it runs; workers take the oldest first
 
     def attempt(self, future: TaskFuture) -> None:
         self._queue = {attempt: since for attempt, since in self._queue.items() if not attempt.done()}
         try:
             future.attempt = self._processes.submit(future.task)
-            self._queue[future.attempt] = None
+            self._queue[future.attempt] = math.inf
         except (BrokenExecutor, OSError) as error:  # told to whoever awaits it
             # Its pipes are closed under a worker that starts while another one's death breaks the pool: an OSError.
             future.attempt = Future()
@@ -65,25 +66,19 @@ class LocalPool(Pool):
         """
         while timeout and not future.attempt.done():
             now, running = time.monotonic(), [attempt for attempt in self._queue if not attempt.done()][: self._workers]
-            for attempt in running:
-                self._queue[attempt] = self._queue[attempt] or now
-            left = {attempt: timeout - now + (self._queue[attempt] or now) for attempt in running}
-            late = [attempt for attempt in running if left[attempt] <= 0]
+            self._queue |= {attempt: min(now, self._queue[attempt]) for attempt in running}
+            late = [attempt for attempt in running if self._queue[attempt] + timeout <= now]
             if future.attempt in late:
                 raise TimeoutError
             if late:
-                self._give_up(late, future)
+                for other in [other for other in self.pending if other.attempt in late]:
+                    other.set_exception(TimeoutError())
+                    self.pending.remove(other)
+                self._restart(future)
             else:
-                wait(running, min(left.values(), default=timeout), FIRST_COMPLETED)
+                first = min(map(self._queue.__getitem__, running), default=now)
+                wait(running, first + timeout - now, FIRST_COMPLETED)
         return future.attempt.result()
-
-    def _give_up(self, late: Sequence[Future[Any]], awaited: TaskFuture) -> None:
-        for future in self.pending:
-            if future.attempt in late:
-                future.set_exception(TimeoutError())
-        self.pending = [awaited, *(future for future in self.pending if not future.done())]
-        self._restart()
-        self.pending.remove(awaited)
 
     def drop(self) -> None:
         undone = any(not future.attempt.done() for future in self.pending)
@@ -107,11 +102,11 @@ class LocalPool(Pool):
         finally:
             self._restart()
 
-    def _restart(self) -> None:
-        """New workers, and to them all the tasks that the old ones did not finish."""
+    def _restart(self, *awaited: TaskFuture) -> None:
+        """New workers, and to them all the tasks that the old ones did not finish, the awaited one first."""
         self._end()
         self._begin()
-        for future in self.pending:
+        for future in (*awaited, *self.pending):
             if not _finished(future.attempt):
                 self.attempt(future)
 

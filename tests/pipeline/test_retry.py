@@ -1,12 +1,10 @@
 """What failed because of the machine is trained again; the study is then the one that nothing disturbed."""
 
-from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
-from conftest import Dying, InlineExecutor, facts, make_params, run
+from conftest import Dying, Short, facts, make_params, run
 
 from reprotune import params
 from reprotune.data import stored
@@ -15,25 +13,12 @@ from reprotune.params import LedRung, Rung, ShareRung
 from reprotune.pipeline.retry import forget_failures
 from reprotune.search.study import declaration, journal
 from reprotune.search.study.trials import finished
-from reprotune.search.trial import Result
 from stages import retry
 
 RUNGS: dict[str, Rung] = {
     "single_objective": ShareRung(epoch=1, share=0.2, among=5),
     "multi_objective": LedRung(epoch=1, margin=0.02),
 }
-
-
-class Short(InlineExecutor):
-    """Two of the trials fail for want of memory, or those given."""
-
-    def __init__(self, *numbers: int) -> None:
-        self._numbers = numbers or (3, 9)
-
-    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
-        if args[0].number in self._numbers:
-            return super().submit(lambda _: Result("FAIL", (), None, "as told", by_machine=True), *args)
-        return super().submit(fn, *args, **kwargs)
 
 
 @pytest.mark.parametrize("rung", [False, True])

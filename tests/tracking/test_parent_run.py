@@ -1,12 +1,10 @@
 """MLflow is a view of the journal: one parent a study, one complete nested run a trial, however often it is written."""
 
-from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
-from conftest import InlineExecutor, make_params
+from conftest import InlineExecutor, Short, make_params
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
@@ -19,7 +17,6 @@ from reprotune.pipeline import retry, run_study
 from reprotune.search.study import declaration
 from reprotune.search.study.spec import StudySpec
 from reprotune.search.study.trials import Trial
-from reprotune.search.trial import Result
 from reprotune.tracking import store, trial_run
 from reprotune.tracking.parent_run import parent_run
 
@@ -98,20 +95,11 @@ def test_a_failed_trial(dataset: StoredDataset, repository: Path) -> None:
     assert nested[0].data.tags["reason"].startswith("Diverged")
 
 
-class Short(InlineExecutor):
-    """The fourth trial fails for want of memory."""
-
-    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
-        if args[0].number == 3:
-            return super().submit(lambda _: Result("FAIL", (), None, "as told", by_machine=True), *args)
-        return super().submit(fn, *args, **kwargs)
-
-
 @pytest.mark.parametrize("forced", [True, False])
 def test_what_failed_because_of_the_machine_is_replaced(dataset: StoredDataset, repository: Path, forced: bool) -> None:
     """And what was proposed in view of it, by a forced run or after `make retry`; no other run."""
     declared = declaration.from_params(make_params(), "single_objective", dataset)
-    track(declared, repository, executor=Short())
+    track(declared, repository, executor=Short(3))
     before = runs(repository, declared.name)[1]
     assert before[3].info.status == "FAILED"
     if forced:
