@@ -5,7 +5,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 
 import numpy as np
 
-from reprotune.data.images import Part, SplitName, slices
+from reprotune.data.images import Part, SplitName
 from reprotune.errors import ParamsError, UserError, named
 
 
@@ -136,14 +136,3 @@ def _members(unit: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
     rows = np.argsort(unit, kind="stable")
     members = np.split(rows, np.flatnonzero(np.diff(unit[rows])) + 1)
     return sorted((members[i] for i in rng.permutation(len(members))), key=len, reverse=True)
-
-
-def mean_and_std(channel: np.ndarray) -> tuple[float, float]:
-    """Of values scaled to 0 … 1; from the counts of its 256 levels, and rounded, so that no kernel changes a bit."""
-    counts = sum(
-        (np.bincount(channel[rows].ravel(), minlength=256) for rows in slices(channel)), np.zeros(256, np.int64)
-    )
-    levels = np.flatnonzero(counts)
-    mean = np.average(levels / 255, weights=counts[levels])
-    variance = np.average((levels / 255 - mean) ** 2, weights=counts[levels])
-    return round(float(mean), 6), round(math.sqrt(variance), 6)

@@ -208,7 +208,7 @@ def _count(declared: Declared) -> float:
     """How many values it has."""
     if isinstance(declared, FloatRange) and declared.low < declared.high:
         return round((declared.high - declared.low) / declared.step) + 1 if declared.step else math.inf
-    return len(set(_every(declared)))
+    return len(_every(declared) if isinstance(declared, IntRange) else set(values(declared)))
 
 
 def _admits(declared: Declared, value: Any) -> bool:

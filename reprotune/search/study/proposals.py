@@ -7,7 +7,7 @@ from optuna.samplers import BaseSampler
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from reprotune.search.samplers import PRUNED_AS_COMPLETE, TAKE_CONSTRAINTS, successor
+from reprotune.search.samplers import FINITE_ONLY, PRUNED_AS_COMPLETE, TAKE_CONSTRAINTS, successor
 from reprotune.search.space import suggest
 from reprotune.search.study.seeds import seeds
 from reprotune.search.study.spec import StudySpec
@@ -35,7 +35,8 @@ class Proposals:
         own = number - len(self._spec.adopted)
         if own < len(self._spec.first):
             self._study.enqueue_trial(dict(self._spec.first[own]))
-        for attempt in range(ATTEMPTS):
+        once = self._spec.sampler in FINITE_ONLY  # what is above a cap is a trial too, or it would come again
+        for attempt in range(1 if once else ATTEMPTS):
             name = self._spec.sampler if attempt < BY_SAMPLER else "random"
             seed = seeds(self._spec.seed, self._spec.name, number, attempt or None)[0]
             self._samplers[name] = self._study.sampler = successor(name, seed, self._samplers.get(name))

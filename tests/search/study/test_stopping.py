@@ -89,13 +89,17 @@ def test_grid_tries_every_config_once_and_ends_with_the_last(
     name: str, dataset: StoredDataset, tmp_path: Path, pools: dict[int, Executor]
 ) -> None:
     small = {**SMALL, "width_2": 4, "dropout_2": 0.0}
-    declared = spec(dataset, name, sampler="grid", pruner="none", search_space=small, n_trials=100)
+    given = {"sampler": "grid", "pruner": "none", "search_space": small, "n_trials": 100}
+    declared = spec(dataset, name, **given)
     trials = run(declared, tmp_path / "inline")
     assert len({repr(trial.config) for trial in trials}) == len(trials) == size(declared.space) == 12
     assert ended_by(declared, trials) == "exhausted"
     assert ended_by(declared, trials[:-1]) is None
     assert facts(run(declared, tmp_path / "three", pools[3])) == facts(trials)
     assert facts(run(replace(declared, n_trials=7), tmp_path / "shorter")) == facts(trials)[:7]
+    capped = run(spec(dataset, name, **given, max_parameters=400), tmp_path / "capped")
+    assert [trial.config for trial in capped] == [trial.config for trial in trials]
+    assert 0 < sum(trial.result.untrained for trial in capped) < 12
     with pytest.raises(ParamsError, match=rf"{name}.search_space.lr = .*needs a step for grid"):
         declaration.check_params(make_params(**{f"{name}__sampler": "grid", f"{name}__search_space": {**SPACE}}))
 
@@ -103,6 +107,8 @@ def test_grid_tries_every_config_once_and_ends_with_the_last(
 def test_the_size_of_a_space(dataset: StoredDataset) -> None:
     assert size(spec(dataset, search_space=SMALL).space) == 6 + 36
     assert size(spec(dataset, search_space={**SMALL, "epochs": {"type": "int", "low": 1, "high": 3}}).space) == 126
+    wide = {"type": "int", "low": 1, "high": 10**15 + 1, "step": 2}
+    assert size(spec(dataset, search_space={**SMALL, "layers": 1, "width": wide}).space) == 2 * (5 * 10**14 + 1)
     searched = {"type": "categorical", "choices": ["Adam", "SGD"]}
     momentum = {"type": "categorical", "choices": [0.0, 0.9]}  # which SGD alone has
     assert size(spec(dataset, search_space={**SMALL, "optimizer": searched, "momentum": momentum}).space) == 126
