@@ -61,7 +61,7 @@ def test_contract_within_limits(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The same with caps and a floor; what is above a cap is asked again (not by grid), then told untrained, with why."""
+    """The same with caps and a floor; above a cap it is asked again (not by grid), then told untrained, and why."""
     monkeypatch.setattr(proposals, "ATTEMPTS", 6)
     monkeypatch.setattr(proposals, "BY_SAMPLER", 4)
     floor = {"min_accuracy": 0.45} if name == "multi_objective" else {}
