@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT, committed, make_params
+from conftest import ROOT, InlineExecutor, committed, make_params
 from test_cli import STOPPED
 
 from reprotune import params
 from reprotune.errors import UserError
+from reprotune.execution import engines
 from stages import download, evaluate, multi_objective, report, single_objective
 
 
@@ -63,7 +64,7 @@ def interrupt():
         time.sleep(0.01)
 
 def main():
-    with engines.started(params.load().execution) as pool:
+    with engines.started(params.load().execution.model_copy(update={"workers": 1})) as pool:
         threading.Thread(target=interrupt, daemon=True).start()
         pool.submit(os.getpid).result()
         os.kill(os.getpid(), signal.SIGINT)
@@ -110,6 +111,7 @@ def test_it_says_at_once_what_it_does_unless_it_is_to_be_quiet(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["stage", *(["-q"] if quiet else [])])
     monkeypatch.setattr(params, "load", partial(make_params, execution__workers=1))
+    monkeypatch.setattr(engines, "started", lambda _: contextlib.nullcontext(InlineExecutor()))
     with contextlib.redirect_stdout(io.StringIO()) as printed, contextlib.suppress(UserError):
         stage.main()
     lines = printed.getvalue().splitlines()

@@ -23,12 +23,12 @@ def environment(device: str) -> dict[str, str]:
 
 
 def _hardware(device: str) -> str:
-    """cpu, or the GPU's name: another model of GPU has other kernels."""
+    """cpu, or the GPU's name, if it is here: another model of GPU has other kernels."""
     if device == "cpu":
         return device
     from torch import cuda
 
-    return cuda.get_device_name(device)
+    return cuda.get_device_name(device) if cuda.is_available() else device
 
 
 _known: list[str] = []

@@ -17,6 +17,7 @@ from reprotune.errors import UserError
 from reprotune.params import Metric, Params
 from reprotune.pipeline.progress import display
 from reprotune.results import classification
+from reprotune.results.read import best_params
 from reprotune.results.scores import of_seeds
 from reprotune.results.winners import WINNERS
 from reprotune.search.space import default_config
@@ -38,7 +39,7 @@ def winners(params: Params) -> dict[str, Config]:
     """Name → config of all that is evaluated, from the studies' result files and params.yaml."""
     front = read_yaml(Path("results/multi_objective/best_configs.yaml"))
     return {
-        "best": read_yaml(Path("results/single_objective/best_config.yaml"))["params"],
+        "best": best_params(),
         **{name: front[name]["params"] for name in WINNERS},
         "default": default_config(params),
     }

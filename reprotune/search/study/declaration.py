@@ -11,7 +11,7 @@ from reprotune.search import pruners
 from reprotune.search.pruners import ONE_OBJECTIVE, SEVERAL_OBJECTIVES
 from reprotune.search.samplers import FINITE_ONLY, SAMPLERS, SINGLE_OBJECTIVE_ONLY
 from reprotune.search.space import Space, complete, contains, continuous, defaults, own_config, smallest
-from reprotune.search.study.preparation import check_models, resolve_device
+from reprotune.search.study.preparation import check_device, check_models, resolve_device
 from reprotune.search.study.spec import StudySpec
 from reprotune.training.cost import Caps, cost_of
 from reprotune.training.models import Config
@@ -106,7 +106,8 @@ def default_study(params: Params, dataset: StoredDataset) -> StudySpec:
 
 
 def check_params(params: Params) -> None:
-    """Raise ParamsError for what the schema of params.yaml cannot know, in any section of it."""
+    """Before anything is trained: raise ParamsError for what the schema of params.yaml cannot know, in any section."""
+    check_device(params.training.device)
     for name, section in (("single_objective", params.single_objective), ("multi_objective", params.multi_objective)):
         space = complete(params, section.search_space, name)
         several = isinstance(section, MultiObjective)

@@ -53,13 +53,15 @@ def check_models(params: Params, inputs: Inputs) -> None:
 
 
 def resolve_device(chosen: Device) -> str:
-    """`auto` is cuda where there is a GPU, else cpu. Raises ParamsError for cuda where there is none."""
-    if chosen == "cpu":
+    """`auto` is cuda where there is a GPU, else cpu."""
+    if chosen != "auto":
         return chosen
     from torch import cuda
 
-    if cuda.is_available():
-        return "cuda"
-    if chosen == "cuda":
+    return "cuda" if cuda.is_available() else "cpu"
+
+
+def check_device(chosen: Device) -> None:
+    """For what trains. Raises ParamsError for cuda where there is no GPU; results are read and drawn without one."""
+    if chosen == "cuda" and resolve_device("auto") == "cpu":
         raise ParamsError("training.device", chosen, "no CUDA GPU is found here; must be cpu or auto")
-    return "cpu"

@@ -32,19 +32,27 @@ def test_caps_that_nothing_can_keep_are_refused(dataset: StoredDataset) -> None:
 def test_the_device_is_resolved_into_the_study(
     dataset: StoredDataset, monkeypatch: pytest.MonkeyPatch, chosen: str, gpu: bool, device: str
 ) -> None:
+    by_default = spec(dataset).identity
     monkeypatch.setattr("torch.cuda.is_available", lambda: gpu)
     monkeypatch.setattr("torch.cuda.get_device_name", lambda device: "GPU of a test")
     declared = declaration.from_params(make_params(training__device=chosen), "single_objective", dataset)
     assert declared.device == tasks.task(declared, 0, {}, History()).device == device
     assert kernels.environment(declared.device)["device"] == ("GPU of a test" if device == "cuda" else "cpu")
-    assert (declared.identity == spec(dataset).identity) == (device == "cpu")
+    assert (declared.identity == by_default) == (device == "cpu")
 
 
-def test_a_gpu_that_is_not_there_is_refused(dataset: StoredDataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gpu_that_is_not_there_is_refused_by_what_trains(
+    dataset: StoredDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But a report of what another machine's has trained is drawn."""
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    chosen = make_params(training__device="cuda")
     line = r"^params.yaml: training.device = 'cuda': no CUDA GPU is found here; must be cpu or auto$"
     with pytest.raises(UserError, match=line):
-        declaration.from_params(make_params(training__device="cuda"), "single_objective", dataset)
+        declaration.check_params(chosen)
+    declared = declaration.from_params(chosen, "single_objective", dataset)
+    assert (declared.device, declared.environment["device"]) == ("cuda", "cuda")
+    assert declared.declared == spec(dataset).declared
 
 
 def test_the_second_study_tries_the_firsts_best_after_ones_own(dataset: StoredDataset, tmp_path: Path) -> None:
