@@ -22,15 +22,21 @@ _DATA = "data"  # the folder of its files
 
 
 def log(client: "MlflowClient", run: "Run", files: Sequence[Path], config: Mapping[str, Any]) -> str:
-    """The run's model, which is logged once, and anew if its files have changed. Returns its id."""
-    from mlflow.entities import LoggedModelOutput
+    """The run's model, which is logged once, and anew if its files have changed. Returns its id.
+
+    One that a kill left without its files is given them: it is READY when all is done.
+    """
+    from mlflow.entities import LoggedModelOutput, LoggedModelStatus
 
     content = digest([file_digest(file) for file in files])
     condition = f"source_run_id = '{run.info.run_id}' AND tags.{store.MARK} = '{content}'"
     if known := client.search_logged_models([run.info.experiment_id], condition):
-        return str(known[0].model_id)
-    params, tags = {name: str(value) for name, value in config.items()}, {store.MARK: content}
-    made = client.create_logged_model(run.info.experiment_id, "model", run.info.run_id, tags, params)
+        made = known[0]
+    else:
+        params, tags = {name: str(value) for name, value in config.items()}, {store.MARK: content}
+        made = client.create_logged_model(run.info.experiment_id, "model", run.info.run_id, tags, params)
+    if made.status == LoggedModelStatus.READY:
+        return str(made.model_id)
     flavor = {"loader_module": __name__, "data": _DATA, "python_version": python_version()}
     with TemporaryDirectory() as folder:
         (data := Path(folder) / _DATA).mkdir()
@@ -38,8 +44,10 @@ def log(client: "MlflowClient", run: "Run", files: Sequence[Path], config: Mappi
             shutil.copy(file, data)
         write_yaml(Path(folder) / "MLmodel", {"flavors": {"python_function": flavor}, "model_id": made.model_id})
         client.log_model_artifacts(made.model_id, folder)
+    outputs = client.get_run(run.info.run_id).outputs
+    if not outputs or made.model_id not in {output.model_id for output in outputs.model_outputs}:
+        client.log_outputs(run.info.run_id, [LoggedModelOutput(made.model_id, step=0)])
     client.finalize_logged_model(made.model_id, "READY")
-    client.log_outputs(run.info.run_id, [LoggedModelOutput(made.model_id, step=0)])
     return str(made.model_id)
 
 

@@ -94,7 +94,7 @@ class ParentRun:
             tags = {"mlflow.parentRunId": self.id, "number": str(number), store.MARK: str(number)}
             with mlflow.start_run(run_name=name, tags=tags) as run:
                 mlflow.log_params(dict(config))
-                mlflow.log_metrics(dict(metrics))
+            self._log_new(run.info.run_id, metrics)  # once it has ended: by them it is whole
             self._nested[number] = run.info.run_id
 
     def log_repeats(self, found: Mapping[int, Mapping[str, float]]) -> None:

@@ -7,6 +7,7 @@ import pandas as pd  # type: ignore[import-untyped]
 import pytest
 from conftest import CONFIG
 from PIL import Image
+from tracked import fail
 
 from reprotune.artifacts import read_json, write_json
 from reprotune.data.stored import StoredDataset
@@ -50,6 +51,23 @@ def test_it_is_logged_once(files: list[Path]) -> None:
         with parent_run("evaluate", "same", {}) as parent:
             found.append(parent.log_model(files, CONFIG))
     assert found[0] == found[1] != ""
+    assert len(mlflow.search_logged_models(output_format="list", experiment_ids=[_experiment()])) == 1
+
+
+@pytest.mark.parametrize("at", ["log_model_artifacts", "log_outputs", "finalize_logged_model"])
+def test_one_that_a_kill_left_without_its_files_is_completed(files: list[Path], at: str) -> None:
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(mlflow.MlflowClient, at, fail)
+        with parent_run("evaluate", "same", {}) as parent:
+            parent.log_model(files, CONFIG)
+    with parent_run("evaluate", "same", {}) as parent:
+        model_id = parent.log_model(files, CONFIG)
+    assert mlflow.get_logged_model(model_id).status == "READY"
+    kept = Path(mlflow.artifacts.download_artifacts(f"models:/{model_id}"))
+    assert {str(path.relative_to(kept)) for path in kept.rglob("*") if path.is_file()} >= FILES
+    outputs = mlflow.get_run(parent.id).outputs
+    assert outputs is not None
+    assert [output.model_id for output in outputs.model_outputs] == [model_id]
     assert len(mlflow.search_logged_models(output_format="list", experiment_ids=[_experiment()])) == 1
 
 

@@ -182,3 +182,15 @@ def test_where_writing_to_mlflow_is_all_a_failure_is_one_line(
         run_study.backfill(declared)
     assert "\n" not in str(told.value)
     assert capsys.readouterr().err == ""
+
+
+def test_a_winners_run_that_a_kill_left_without_its_end_is_written_again(repository: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(MlflowClient, "set_terminated", fail)
+        with parent_run("evaluate", "same", {}) as parent:
+            parent.log_config(0, "best", {"lr": 0.1}, {"test_accuracy_mean": 0.5})
+    with parent_run("evaluate", "same", {}) as parent:
+        parent.log_config(0, "best", {"lr": 0.1}, {"test_accuracy_mean": 0.5})
+    _, nested = runs(repository, "evaluate")
+    assert nested[0].info.status == "FINISHED"
+    assert nested[0].data.metrics == {"test_accuracy_mean": 0.5}
