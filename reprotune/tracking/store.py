@@ -167,7 +167,8 @@ def search(client: "MlflowClient", experiment_id: str, condition: str) -> "Itera
 
 def key(identity: str) -> str:
     """Names a parent run: of the study, of the DVC experiment (`dvc exp run`), and on a server of the project."""
-    parts = identity[:12], os.environ.get("DVC_EXP_NAME"), project.mark() if shared() else None
+    experiment = os.environ.get("DVC_EXP_NAME", "").replace("'", "%27")  # which would end a filter's word
+    parts = identity[:12], experiment, project.mark() if shared() else None
     return " ".join(filter(None, parts))
 
 
