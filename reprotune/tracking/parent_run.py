@@ -122,9 +122,13 @@ class ParentRun:
     def _log_new(self, run_id: str, metrics: Mapping[str, float]) -> None:
         """One that is already there is not logged again."""
         known = self._client.get_run(run_id).data.metrics
-        now = int(time.time() * 1000)
-        new = [(name, value, 0, now) for name, value in metrics.items() if known.get(name) != value]
-        store.log(self._client, run_id, new)
+        new = {name: value for name, value in metrics.items() if known.get(name) != value}
+        # MLflow shows the newest by its time, which may be later than now: a clock is set back.
+        last = [
+            point.timestamp for name in new.keys() & known for point in self._client.get_metric_history(run_id, name)
+        ]
+        now = max([int(time.time() * 1000), *(at + 1 for at in last)])
+        store.log(self._client, run_id, [(name, value, 0, now) for name, value in new.items()])
 
     def log_tags(self, tags: Mapping[str, Any]) -> None:
         for key, value in tags.items():
