@@ -196,9 +196,7 @@ def parent_run(
     title: what it is called, until a person calls it something else. dataset: what it was made with.
     """
     with store.usable(*store.MISTAKEN):
-        parent = _begun(experiment, identity, params, _named(title or experiment))
-        if dataset:
-            parent.log_dataset(dataset)
+        parent = _begun(experiment, identity, params, _named(title or experiment), dataset)
     status = "FAILED"
     try:
         with store.usable():
@@ -219,7 +217,9 @@ def _named(title: str) -> str:
     return ", ".join(filter(None, [title, os.environ.get("DVC_EXP_NAME")]))
 
 
-def _begun(experiment: str, identity: str, params: Mapping[str, Any], name: str) -> ParentRun:
+def _begun(
+    experiment: str, identity: str, params: Mapping[str, Any], name: str, dataset: "StoredDataset | None"
+) -> ParentRun:
     import mlflow  # 2 s, while the workers start
     from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT
 
@@ -234,14 +234,20 @@ def _begun(experiment: str, identity: str, params: Mapping[str, Any], name: str)
     }
     run = store.find(client, experiment_id, identity)
     run = run or client.create_run(experiment_id, run_name=name, tags=tags)
-    # Not `mlflow.start_run`: while a run is active, MLflow does not tell which one Optuna's callback made.
-    client.update_run(run.info.run_id, status="RUNNING")
-    if store.shared():
-        client.set_tag(run.info.run_id, "project", project.place())
-    # MLflow refuses to change one.
-    store.log(client, run.info.run_id, (), {key: v for key, v in flat(params) if key not in run.data.params})
-    parent = ParentRun(client, run)
-    parent.rename(name)
+    try:
+        # Not `mlflow.start_run`: while a run is active, MLflow does not tell which one Optuna's callback made.
+        client.update_run(run.info.run_id, status="RUNNING")
+        if store.shared():
+            client.set_tag(run.info.run_id, "project", project.place())
+        # MLflow refuses to change one.
+        store.log(client, run.info.run_id, (), {key: v for key, v in flat(params) if key not in run.data.params})
+        parent = ParentRun(client, run)
+        parent.rename(name)
+        if dataset:
+            parent.log_dataset(dataset)
+    except KeyboardInterrupt:
+        client.set_terminated(run.info.run_id, "KILLED", run.info.end_time)
+        raise
     return parent
 
 

@@ -1,7 +1,9 @@
 """MLflow is a view of the journal: one parent a study, one complete nested run a trial, however often it is written."""
 
+import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import InlineExecutor, Short, make_params
@@ -18,7 +20,7 @@ from reprotune.search.study import declaration
 from reprotune.search.study.spec import StudySpec
 from reprotune.search.study.trials import Trial
 from reprotune.tracking import store, trial_run
-from reprotune.tracking.parent_run import parent_run
+from reprotune.tracking.parent_run import ParentRun, parent_run
 
 
 def check(repository: Path, declared: StudySpec, trials: list[Trial]) -> None:
@@ -182,6 +184,35 @@ def test_where_writing_to_mlflow_is_all_a_failure_is_one_line(
         run_study.backfill(declared)
     assert "\n" not in str(told.value)
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("at", [(store, "log"), (ParentRun, "rename"), (ParentRun, "log_dataset")])
+def test_ctrl_c_while_it_begins(repository: Path, dataset: StoredDataset, at: tuple[Any, str]) -> None:
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(*at, fail)
+        with parent_run("evaluate", "same", {}, dataset=dataset):
+            pass
+    assert [run.info.status for run in runs(repository, "evaluate")[0]] == ["KILLED"]
+
+
+def test_a_metric_is_the_newest_also_when_the_clock_was_set_back(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time()
+    for back, value in ((0, 2.0), (3600, 1.0), (3600, 3.0)):
+        monkeypatch.setattr(time, "time", lambda back=back: now - back)
+        with parent_run("evaluate", "same", {}) as parent:
+            parent.log_metrics({"trials": value})
+        assert runs(repository, "evaluate")[0][0].data.metrics == {"trials": value}
+
+
+def test_any_name_that_dvc_allows_an_experiment(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DVC_EXP_NAME", 'it\'s "new"')
+    for _ in range(2):
+        with parent_run("evaluate", "same", {}):
+            pass
+    (parent,) = runs(repository, "evaluate")[0]
+    assert parent.info.run_name == 'evaluate, it\'s "new"'
 
 
 def test_a_winners_run_that_a_kill_left_without_its_end_is_written_again(repository: Path) -> None:
