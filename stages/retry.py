@@ -7,16 +7,18 @@ from reprotune import cli, params
 
 def main() -> None:
     from reprotune.data import stored
-    from reprotune.pipeline.retry import forget_failures
+    from reprotune.pipeline.retry import forget_failures, was_stopped
     from reprotune.results import read
 
     chosen = params.load()
     for declared in read.begun_studies(chosen, stored.open_verified(chosen.data.dataset)):
-        failed = forget_failures(declared)
-        if failed:
+        if failed := forget_failures(declared):
+            told = f"trials {', '.join(map(str, failed))} are trained again"
+        else:
+            told = "goes on" if was_stopped(declared) else ""
+        if told:
             print(declared.name)
-        numbers = f"trials {', '.join(map(str, failed))} are trained again" if failed else "nothing to train again"
-        print(f"{declared.name}: {numbers}", file=sys.stderr)
+        print(f"{declared.name}: {told or 'nothing to train again'}", file=sys.stderr)
 
 
 if __name__ == "__main__":

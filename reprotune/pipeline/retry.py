@@ -1,10 +1,13 @@
 """What failed because of the machine is forgotten, so that the next run trains it again."""
 
+import math
 import shutil
 from collections.abc import Container, Mapping
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from reprotune.pipeline import finalists
 from reprotune.search.study import journal
 from reprotune.search.study.journal import Journal
 from reprotune.search.study.spec import StudySpec
@@ -31,8 +34,20 @@ def forget_failures(spec: StudySpec) -> list[int]:
             kept = [t.number for t in asked if not t.result.by_machine]
             if spec.rung and failed:  # those after it were judged beside it
                 kept = kept[: failed[0]]
-            _rewrite(spec, asked, kept, repeats)
+            # No timeout is over before the failed one begins: those that were told after it are told after it again.
+            most = max((trial.elapsed for trial in trials[: failed[0]]), default=0.0) if failed else math.inf
+            _rewrite(spec, [replace(trial, elapsed=min(trial.elapsed, most)) for trial in asked], kept, repeats)
     return sorted({*failed, *again})
+
+
+def was_stopped(spec: StudySpec) -> bool:
+    """Whether the study was not run to its end since its failures were forgotten, or at all: results that are there
+    may still be those with the failures.
+    """
+    if not spec.journal.exists():
+        return False
+    with journal.opened(spec.journal, spec.directions, lambda _: False) as opened:
+        return opened.ended is None or not finalists.finished(spec, told(spec, opened), opened)
 
 
 def _rewrite(

@@ -75,3 +75,39 @@ def test_a_first_study_without_results(
     monkeypatch.setattr(stored, "open_verified", lambda _: dataset)
     retry.main()
     assert capsys.readouterr() == ("single_objective\n", "single_objective: trials 0, 1 are trained again\n")
+
+
+def test_what_a_timeout_ended_loses_no_trial(
+    dataset: StoredDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The time that the trials after a failed one took was over when it began again, and nothing begins then."""
+    monkeypatch.chdir(tmp_path)
+    declared = declaration.from_params(make_params(), "single_objective", dataset)
+    trials = run(declared, tmp_path, Short(3))
+    assert forget_failures(declared) == [3]
+    assert facts(run(replace(declared, timeout=trials[6].elapsed), tmp_path))[:7] == facts(
+        run(replace(declared, n_trials=7), tmp_path / "undisturbed")
+    )
+
+
+def test_one_that_was_stopped_names_the_study_again(
+    dataset: StoredDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Else nothing would be out of date: the results with the failures stay."""
+    monkeypatch.chdir(tmp_path)
+    chosen = make_params(single_objective__n_trials=2, single_objective__finalists={"count": 0, "repeats": 1})
+    declared = declaration.from_params(chosen, "single_objective", dataset)
+    run(declared, tmp_path, Short(0))
+    monkeypatch.setattr(params, "load", lambda: chosen)
+    monkeypatch.setattr(stored, "open_verified", lambda _: dataset)
+    told = []
+    for _ in range(2):
+        retry.main()
+        told.append(capsys.readouterr())
+    run(declared, tmp_path)
+    retry.main()
+    assert [*told, capsys.readouterr()] == [
+        ("single_objective\n", "single_objective: trials 0 are trained again\n"),
+        ("single_objective\n", "single_objective: goes on\n"),
+        ("", "single_objective: nothing to train again\n"),
+    ]
