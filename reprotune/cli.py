@@ -16,6 +16,7 @@ from reprotune.environment import isolate
 from reprotune.errors import UserError
 
 _GRACE = 10  # seconds
+_WITH_VALUE = "CSjmn"  # those options of `dvc exp run` that have one
 
 
 class _Terminated(KeyboardInterrupt):
@@ -36,7 +37,10 @@ def run(main: Callable[[], None]) -> None:
         if "DVC_STAGE" in os.environ:
             threading.Thread(target=_end_with, args=(_starter(),), daemon=True).start()
         with inputs.unchanged(_stage()):
-            main()
+            try:
+                main()
+            finally:
+                sys.stdout.flush()  # a closed pipe or a full disk is told here; Python would tell it as it ends
     except BrokenPipeError:  # `… | head`
         sys.exit(_refuse("stopped, because its output was closed; `dvc repro` goes on from here", 141))
     except (UserError, OSError) as error:
@@ -71,6 +75,10 @@ def _missing(error: Exception) -> str:
 
 
 def _refuse(line: str, code: int) -> int:
+    try:
+        sys.stdout.flush()
+    except OSError:  # what it still holds has nowhere to go
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     with contextlib.suppress(OSError):  # the terminal may be gone
         print(f"error: {line}", file=sys.stderr, flush=True)
     return code
@@ -112,7 +120,9 @@ def asked(*options: str) -> bool:
     if "DVC_STAGE" in os.environ and (starter := _starter()):
         with contextlib.suppress(psutil.Error):
             words += _of_dvc(starter.cmdline())
-    letters = {f"-{letter}" for word in words if re.fullmatch("-[a-z]+", word) for letter in word[1:]}  # -fq
+    # -fq; what follows on a letter of _WITH_VALUE is its value: -nfoo
+    grouped = (found[1] for word in words if (found := re.fullmatch(f"-([a-zA-Z]*?)(?:[{_WITH_VALUE}].*)?", word)))
+    letters = {f"-{letter}" for group in grouped for letter in group}
     return not letters.union(words).isdisjoint(options)
 
 

@@ -75,6 +75,7 @@ def main():
 cli.run(main)
 """
 
+BUFFERED = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
 STOPPED = "error: stopped; `dvc repro` goes on from here\n"
 
 
@@ -206,6 +207,9 @@ def test_a_bug_is_a_stack_trace() -> None:
         (["--quiet"], False, True),
         (["-fq"], True, True),
         (["--single-item", "-sP"], False, False),
+        (["-Pf"], True, False),
+        (["-qn", "fast"], False, True),
+        (["-nfq", "-mfq", "-j4", "-Sq=1"], False, False),
     ],
 )
 def test_options_are_seen_alone_and_together(
@@ -227,11 +231,19 @@ def test_what_a_stage_was_not_given_to_print_to_is_no_file_of_its_own(tmp_path: 
     assert stage.stdout == ("" if ">&-" in closed.replace("2>&-", "") else "printed\nby a library")
 
 
+@pytest.mark.parametrize("end", ["", "sys.exit(1)"])
+def test_a_full_disk_that_is_seen_at_the_end(end: str) -> None:
+    code = f"import sys\nfrom reprotune import cli\n\ndef main():\n    print('a line')\n    {end}\n\ncli.run(main)"
+    with Path("/dev/full").open("w") as full:
+        command, pipes = [sys.executable, "-c", code], {"stdout": full, "stderr": subprocess.PIPE}
+        stage = subprocess.run(command, cwd=ROOT, env=BUFFERED, **pipes, text=True, check=False)  # type: ignore[call-overload]
+    assert (stage.returncode, stage.stderr) == (2, "error: [Errno 28] No space left on device\n")
+
+
 def test_it_says_that_nobody_reads_what_it_prints() -> None:
     """As in `make repro | head`."""
-    with subprocess.Popen(
-        [sys.executable, "-c", TALKS], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as stage:
+    pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", TALKS], cwd=ROOT, env=BUFFERED, **pipes) as stage:
         assert stage.stdout is not None
         assert stage.stderr is not None
         assert stage.stdout.readline() == "a line\n"
