@@ -12,9 +12,12 @@ from typing import IO, Any
 
 from filelock import FileLock, Timeout
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from reprotune.errors import UserError
 
+# For a text that is none, and for a value of it that is none: 2020-02-30, !!int x.
+NOT_YAML = (YAMLError, ValueError, LookupError, AssertionError, RecursionError)
 _UNNOTICED = 1  # second, for which nobody need be told of a wait
 
 

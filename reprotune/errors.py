@@ -62,7 +62,7 @@ def first_error(error: ValidationError, content: Any, schema: type[BaseModel]) -
         return ParamsError(key, first["input"], f"unknown key; known here: {', '.join(_known_keys(location, schema))}")
     here = [error["msg"] for error in errors if _keys(error, content) == location]  # one for each part of a union
     for word, plain in _OF_YAML.items():
-        here = [message.replace(word, plain) for message in here]
+        here = [re.sub(" or instance of .*", "", message.replace(word, plain)) for message in here]
     allowed = ", or ".join(message.removeprefix("Value error, ").removeprefix("Input should ") for message in here)
     return ParamsError(key, first["input"], f"should {allowed}" if here[0].startswith("Input should ") else allowed)
 

@@ -10,9 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml.error import YAMLError
-
-from reprotune.artifacts import file_digest, flat, read_yaml
+from reprotune.artifacts import NOT_YAML, file_digest, flat, read_yaml
 from reprotune.errors import PARAMS, UserError, named
 
 _LARGE = 2**20  # bytes, from which on the time of its last change stands for a file's content
@@ -36,7 +34,7 @@ def _given(stage: str) -> dict[str, Any]:
         declared = read_yaml(Path("dvc.yaml"))["stages"].get(stage, {})
         params = dict(flat(read_yaml(PARAMS)))
         deps = [re.sub(r"\$\{(.+?)\}", lambda found: str(params[found[1]]), dep) for dep in declared.get("deps", ())]
-    except (OSError, UnicodeDecodeError, YAMLError, AttributeError, KeyError, TypeError):  # the stage itself says so
+    except (OSError, *NOT_YAML, AttributeError, TypeError):  # the stage itself says so
         return {}
     keys = tuple(f"{key}." for key in declared.get("params", ()))
     own = {f"{PARAMS}: {key}": value for key, value in params.items() if f"{key}.".startswith(keys)}

@@ -6,7 +6,7 @@ are defined, and checked by `search.space` and `search.study.declaration` before
 
 import re
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -22,8 +22,8 @@ from pydantic import (
     model_validator,
 )
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
+from reprotune.artifacts import NOT_YAML
 from reprotune.errors import PARAMS, UserError, first_error, misdeclared
 
 
@@ -78,7 +78,11 @@ def _check_range(low: float, high: float, log: bool, step: float | None) -> None
         raise ValueError("a log range must have low above 0")
     if log and step:
         raise ValueError("a log range cannot have a step")
-    if step and (Decimal(str(high)) - Decimal(str(low))) % Decimal(str(step)):
+    try:
+        rest = (Decimal(str(high)) - Decimal(str(low))) % Decimal(str(step)) if step else 0
+    except InvalidOperation:  # more than 28 digits
+        raise ValueError("has more steps than can be counted") from None
+    if rest:
         raise ValueError("high must be a whole number of steps above low")
 
 
@@ -144,7 +148,7 @@ class Images(Section):
     def _regular_expression(cls, value: str | None) -> str | None:
         try:
             re.compile(value or "")
-        except re.error as error:
+        except (re.error, OverflowError, RecursionError) as error:
             raise ValueError(f"must be a regular expression ({error})") from None
         return value
 
@@ -265,7 +269,7 @@ def load(path: Path = PARAMS) -> Params:
         content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read ({error})") from None
-    except YAMLError as error:
+    except NOT_YAML as error:
         raise UserError(f"{path}: is not YAML: {' '.join(str(error).split())}") from None
     try:
         return Params.model_validate(content)

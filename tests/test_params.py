@@ -5,7 +5,7 @@ import pytest
 from conftest import committed, make_params
 from ruamel.yaml import YAML
 
-from reprotune import params
+from reprotune import inputs, params
 from reprotune.errors import UserError
 from reprotune.params import Params
 from reprotune.search import space
@@ -44,6 +44,12 @@ REFUSED = [
     ("multi_objective.finalists.repeats", 0, "multi_objective.finalists.repeats = 0: should be greater than or equal"),
     ("multi_objective.finalists", {"count": 5}, "multi_objective.finalists.repeats: is missing"),
     ("single_objective.finalists", 5, "single_objective.finalists = 5: should be a mapping"),
+    ("data.images.group", "a{99999999999}", "must be a regular expression (the repetition number is too large"),
+    (
+        f"single_objective.{LR}",
+        {"type": "float", "low": 0, "high": 1e30, "step": 0.1},
+        "has more steps than can be counted",
+    ),
     ("single_objective.trials", 5, "single_objective.trials = 5: unknown key; known here: n_trials, timeout"),
     (
         "single_objective.rung",
@@ -225,6 +231,7 @@ def test_bad_values_are_refused_in_one_line(tmp_path: Path, key: str, value: Any
         declaration.check_params(chosen)
     assert line in str(refused.value)
     assert "\n" not in str(refused.value)
+    assert "instance of" not in str(refused.value)  # as Pydantic says to a programmer
     assert key in str(refused.value)
 
 
@@ -289,3 +296,17 @@ def test_a_default_outside_of_the_space_is_to_be_given() -> None:
     with pytest.raises(UserError, match=line):
         declaration.check_params(chosen)
     declaration.check_params(make_params(single_objective__first=[{"width": 4, "epochs": 3}], training__epochs=9))
+
+
+@pytest.mark.parametrize(
+    "seed",
+    ["2020-02-30", "!!int x", "!!int ''", "!!float x", "!!bool x", "9" * 5000, "[" * 3000],
+    ids=lambda value: value[:10],
+)
+def test_a_value_that_yaml_cannot_make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = TEXT.replace("seed: 0", f"seed: {seed}")
+    Path("params.yaml").write_text(text)
+    Path("dvc.yaml").write_text("stages: {report: {params: [seed]}}")
+    with pytest.raises(UserError, match=r"^params.yaml: is not YAML: .+"), inputs.unchanged("report"):
+        params.load()
