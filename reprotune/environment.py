@@ -22,6 +22,9 @@ _OF_THE_STORE = (
     "MLFLOW_SQLALCHEMYSTORE_",
     "MLFLOW_MYSQL_SSL_",
     "MLFLOW_DISABLE_TELEMETRY",
+    "MLFLOW_HOST",  # where `stages.ui` shows it
+    "MLFLOW_PORT",
+    "MLFLOW_SERVER_",
 )
 _UNWANTED = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)  # as Python has it
 

@@ -64,6 +64,7 @@ def test_a_stage_draws_and_says_the_same_in_an_environment_made_for_something_el
         ("MLFLOW_TRACKING_SERVER_CERT_PATH", True),
         ("MLFLOW_HTTP_REQUEST_TIMEOUT", True),
         ("MLFLOW_DISABLE_TELEMETRY", True),
+        ("MLFLOW_PORT", True),  # of `make ui`
         ("MLFLOW_RUN_ID", False),
         ("MLFLOW_EXPERIMENT_ID", False),
         ("MLFLOW_EXPERIMENT_NAME", False),
