@@ -112,6 +112,7 @@ def _recorded(spec: StudySpec) -> int | None:
 def _log_all(parent: ParentRun, spec: StudySpec, optuna_study: Any, trials: list[Trial], is_whole: bool) -> None:
     for trial in trials:
         parent.log_trial(spec, optuna_study, trial)
+    parent.whole = is_whole
     if is_whole:
         _log_whole(parent, spec, trials, read_json(spec.folder / "metrics.json"))
 

@@ -44,6 +44,7 @@ class ParentRun:
         self._nested = {number: str(run.info.run_id) for number, run in self._found.items()}
         self._ended: int | None = run.info.end_time  # ms since 1970; None once it is to end anew
         self.failed = False
+        self.whole = True
 
     @contextmanager
     def surviving(self) -> Iterator[None]:
@@ -201,7 +202,7 @@ def parent_run(
     try:
         with store.usable():
             yield parent
-        status = "FINISHED"
+        status = "FINISHED" if parent.whole else "KILLED"
     except store.Unusable:
         parent.failed = True
         raise

@@ -186,6 +186,7 @@ def test_of_a_study_that_has_grown_the_journal_holds_more(repository: Path, data
     (parent,), nested = runs(repository, "single_objective")
     assert len(nested) == told > 4
     assert parent.data.metrics["trials"] == 4  # as until its end
+    assert parent.info.status == "KILLED"
     assert parent.data.tags[store.NOTE].startswith("4 trials")
 
 
