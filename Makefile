@@ -56,7 +56,7 @@ verify: setup  ## train recorded trials again and compare them bit for bit (all:
 	python -m stages.verify $(ARGS)
 
 retry: setup  ## train again the trials that failed because of the machine, and those proposed after them
-	for study in $$(python -m stages.retry); do dvc repro --force --single-item $$study; done
+	studies=$$(python -m stages.retry) && for study in $$studies; do dvc repro --force --single-item $$study || exit; done
 	dvc repro
 
 tracking: setup  ## log to MLflow what it lacks, from the journals or from results/
