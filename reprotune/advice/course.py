@@ -1,13 +1,15 @@
 """How a study went: what failed, what was pruned, whether it ended too early or too late, how the best learned."""
 
+import math
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from statistics import median
 
 from reprotune.advice.run import Advice, Study
 from reprotune.results import winners
 from reprotune.results.best_so_far import best_accuracies, hypervolumes
 from reprotune.search.trial import Result
+from reprotune.training.learning_curve import Epoch
 
 _AFTER_FAILURE = {
     "Diverged": "Lower lr in {name}.search_space.",
@@ -169,8 +171,7 @@ def overfitted(study: Study) -> Iterator[Advice]:
     if not ends:
         return
     train, valid = (median(curve[-1][column] for curve in ends) for column in (0, 1))
-    rise = median(curve[-1].valid_loss / min(point.valid_loss for point in curve) for curve in ends)
-    if valid > 2 * train and rise > 1.1:
+    if valid > 2 * train and median(map(_rise, ends)) > 1.1:
         data = "Raise data.train_examples" if study.params.data.train_examples else "Search shift or weight_decay"
         yield Advice(
             f"{study.name}: the {len(ends)} best trials end with a loss of {train:.2f} on train and {valid:.2f} on "
@@ -178,3 +179,9 @@ def overfitted(study: Study) -> Iterator[Advice]:
             "They overfit their training images.",
             f"{data}, or fewer epochs, in {study.name}.search_space.",
         )
+
+
+def _rise(curve: Sequence[Epoch]) -> float:
+    """The last loss on valid over the least, which may be 0: easy images and a sure net bring it there."""
+    last, least = curve[-1].valid_loss, min(point.valid_loss for point in curve)
+    return last / least if least else math.inf if last else 1.0

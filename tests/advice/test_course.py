@@ -168,3 +168,5 @@ def test_the_best_learned_by_heart(dataset: StoredDataset) -> None:
     assert not said(0.3, 0.4, 0.5)
     assert not said(0.1, 0.5, 0.5)
     assert not said(0.6, 0.5, 0.4)
+    assert not said(0.0, 0.0, 0.0)  # all images are easy
+    assert "a loss of 0.00 on train and 0.10 on valid, and that rises." in said(0.0, 0.0, 0.1)
