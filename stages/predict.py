@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from reprotune import cli
 from reprotune.errors import named
+from reprotune.training.predictions import likeliest
 
 if TYPE_CHECKING:
     from reprotune.training.saved_model import Seen
@@ -38,7 +39,7 @@ def main() -> None:
 
 def _print_lines(found: "Iterable[tuple[Path, Seen]]") -> None:
     for path, seen in found:
-        likely = ", ".join(f"{name} {probability:.1%}" for name, probability in _likeliest(seen).items())
+        likely = ", ".join(f"{name} {probability:.1%}" for name, probability in likeliest(seen.classes, SHOWN).items())
         print("; ".join([f"{named([path])}: {likely}", *seen.notes]))
 
 
@@ -47,7 +48,7 @@ def _print_json(found: "Iterable[tuple[Path, Seen]]") -> None:
     listed: list[dict[str, Any]] = []
     for path, seen in found:
         _warn(path, seen)
-        listed.append({"path": str(path), "classes": _likeliest(seen)})
+        listed.append({"path": str(path), "classes": likeliest(seen.classes, SHOWN)})
     print(json.dumps(listed, ensure_ascii=False, indent=2))
 
 
@@ -57,7 +58,7 @@ def _print_csv(found: "Iterable[tuple[Path, Seen]]") -> None:
     writer.writerow(("path", *(f"{column}_{n}" for n in range(1, SHOWN + 1) for column in ("class", "probability"))))
     for path, seen in found:
         _warn(path, seen)
-        cells = [cell for pair in _likeliest(seen).items() for cell in pair]
+        cells = [cell for pair in likeliest(seen.classes, SHOWN).items() for cell in pair]
         writer.writerow([path, *cells, *[None] * (2 * SHOWN - len(cells))])
 
 
@@ -65,10 +66,6 @@ def _for_a_program() -> None:
     """UTF-8, whatever a terminal would show; a byte of a path that is not is escaped, as JSON reads it."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
-
-
-def _likeliest(seen: "Seen") -> dict[str, float]:
-    return dict(list(seen.classes.items())[:SHOWN])
 
 
 def _warn(path: Path, seen: "Seen") -> None:

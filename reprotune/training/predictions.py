@@ -1,10 +1,14 @@
 """What a model says of images: the class that it takes each for, and how sure it is."""
 
+import math
+from collections.abc import Mapping
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from reprotune.data.images import Split
+from reprotune.errors import UserError
 from reprotune.training.batches import batch_sizes
 
 if TYPE_CHECKING:
@@ -43,3 +47,12 @@ def _highest(logits: np.ndarray) -> list[float]:
     exact[~np.isfinite(exact).all(axis=1)] = np.nan
     confidences = np.nan_to_num(1 / np.exp(exact - exact.max(axis=1, keepdims=True)).sum(axis=1))
     return [round(confidence, 4) for confidence in confidences.tolist()]
+
+
+def likeliest(classes: Mapping[str, float], most: int) -> dict[str, float]:
+    """The first so many of what a picture is taken for. Raises UserError if the model has no probabilities: one that
+    diverged on train + valid, which `evaluate` keeps, and says so.
+    """
+    if any(map(math.isnan, classes.values())):
+        raise UserError("results/model: has no answer, as its training diverged; search lower values of lr")
+    return dict(islice(classes.items(), most))

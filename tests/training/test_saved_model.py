@@ -158,6 +158,20 @@ def test_what_a_program_reads(
     assert (row[0], cells) == ("photos/b.png", expected[:3])
 
 
+@pytest.mark.parametrize("form", [(), ("--json",), ("--csv",)])
+def test_a_model_that_diverged_has_no_answer(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], form: tuple[str, ...]
+) -> None:
+    """`evaluate` keeps it where the best config diverges on train + valid. NaN is no JSON."""
+    model = saved_model.read()[0]
+    for weight in model.parameters():
+        weight.data.fill_(torch.nan)
+    Path("results/model/weights.safetensors").write_bytes(saved_model.weights(model, 0.1, diverged=True))
+    with pytest.raises(UserError, match=r"^results/model: has no answer, as its training diverged"):
+        predicted(monkeypatch, capsys, *form, folder / "b.png")
+    assert "nan" not in capsys.readouterr().out.lower()
+
+
 def test_names_of_classes_are_written_as_they_are(folder: Path) -> None:
     assert "고양이" in (saved_model.FOLDER / "model.json").read_text(encoding="utf-8")
 
