@@ -5,6 +5,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rich.cells import cell_len, set_cell_size
+
 from reprotune.figures.style import BLUE, ORANGE, save
 from reprotune.results import classification
 from reprotune.training.predictions import Prediction
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _MOST = 20  # classes that a figure has room for
+_COLUMNS = 20  # of a class's name
 _SHADED = 0.6  # of the darkest: above it, a number is white
 
 
@@ -20,7 +23,7 @@ class Model(NamedTuple):
     """What is drawn of it."""
 
     predictions: Sequence[Prediction]
-    classes: Sequence[str]
+    classes: Sequence[str]  # their names, none longer than there is room for
     confusions: Sequence[Sequence[int]]
 
     def shown(self) -> list[int]:
@@ -31,9 +34,17 @@ class Model(NamedTuple):
 
 
 def write(folder: Path, predictions: Sequence[Prediction], classes: Sequence[str]) -> None:
-    model = Model(predictions, classes, classification.confusion_matrix(predictions, len(classes)))
+    names = [_shortened(name) for name in classes]
+    model = Model(predictions, names, classification.confusion_matrix(predictions, len(classes)))
     for name, draw in FIGURES.items():
-        save(folder / f"{name}.svg", partial(draw, model))
+        save(folder / f"{name}.svg", partial(draw, model), names)
+
+
+def _shortened(name: str) -> str:
+    """Its beginning and its end, if it is long: it would push the axes out of the figure."""
+    if cell_len(name) <= _COLUMNS:
+        return name
+    return f"{set_cell_size(name, _COLUMNS // 2 - 1)}…{set_cell_size(name[::-1], _COLUMNS // 2)[::-1]}"
 
 
 def _class_accuracy(model: Model, axes: "Axes") -> None:

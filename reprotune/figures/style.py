@@ -1,6 +1,7 @@
 """What all figures share: colours, markers, limits, and a file with the same bytes for the same values."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import chdir, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -77,10 +78,15 @@ def label_costs(axis: "Axis", wide: bool) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def save(path: Path, draw: Callable[["Axes"], None]) -> None:
+def save(path: Path, draw: Callable[["Axes"], None], names: Iterable[str] = ()) -> None:
+    """names: those in it that a user gave. Letters that Matplotlib's font lacks are left to the fonts of who looks."""
     with _defaults({"svg.hashsalt": path.stem, "font.size": 11, "axes.grid": True, "grid.alpha": 0.3}):
+        from matplotlib import rcParams
         from matplotlib.figure import Figure
 
+        if _beyond_the_font("".join(names)):
+            rcParams["svg.fonttype"] = "none"
+            warnings.filterwarnings("ignore", "Glyph .* missing from font")
         figure = Figure(figsize=(6.4, 4.2), layout="constrained")
         axes = figure.subplots()
         draw(axes)
@@ -92,6 +98,15 @@ def save(path: Path, draw: Callable[["Axes"], None]) -> None:
             figure.savefig(temporary, format="svg", metadata={"Date": None, "Creator": None})
 
 
+def _beyond_the_font(text: str) -> bool:
+    if text.isascii():
+        return False
+    from matplotlib.font_manager import FontProperties, findfont, get_font
+
+    font = get_font(findfont(FontProperties()))
+    return not all(font.get_char_index(ord(letter)) for letter in text)
+
+
 @contextmanager
 def _defaults(changed: "Mapping[RcKeyType, Any]") -> Iterator[None]:
     """Matplotlib's own settings, but for those that are `changed`, whatever a user's matplotlibrc says."""
@@ -100,7 +115,7 @@ def _defaults(changed: "Mapping[RcKeyType, Any]") -> Iterator[None]:
     assert found.origin is not None
     with chdir(Path(found.origin).parent / "mpl-data"):  # of all matplotlibrc it reads the current folder's alone
         import matplotlib as mpl  # 1 s, at the end of a study
-    with mpl.rc_context():
+    with mpl.rc_context(), warnings.catch_warnings():
         mpl.rcdefaults()  # who imported it earlier may have other settings
         mpl.rcParams.update(changed)
         yield

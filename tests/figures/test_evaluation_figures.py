@@ -60,6 +60,19 @@ def test_figures_of_the_model(tmp_path: Path, classes: int) -> None:
     assert "image/png" not in figures["confusion_matrix"]  # whose bytes a processor would decide
 
 
+def test_names_of_classes_in_any_letters_and_length(tmp_path: Path) -> None:
+    """What Matplotlib's font lacks is text, which a reader's fonts draw; a long name leaves room for the axes. Neither
+    is a warning, which would fail here.
+    """
+    names = ["고양이", "猫" * 30, "Grape___Leaf_blight_(Isariopsis_Leaf_Spot)", "слон"]
+    model.write(tmp_path, [Prediction(at, at, at, 0.75) for at in range(4)], names)
+    text = (tmp_path / "class_accuracy.svg").read_text()
+    for shown in ("고양이", "猫猫猫猫 …猫猫猫猫猫", "Grape___L…Leaf_Spot)", "слон"):
+        assert f">{shown} (1)</text>" in text
+    model.write(tmp_path, [Prediction(at, at, at, 0.75) for at in range(2)], ["слон", "Käfer"])
+    assert "<text" not in (tmp_path / "class_accuracy.svg").read_text()  # paths, where it has all
+
+
 @pytest.mark.parametrize(("best", "title"), [([0.9], "+10.00 points on test (1 seed)"), ([0.9, 0.9], "+10.00 points")])
 def test_the_gain(tmp_path: Path, best: list[float], title: str) -> None:
     evaluation.write_gain(tmp_path / "gain.svg", best, [0.8] * len(best))
