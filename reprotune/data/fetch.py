@@ -9,7 +9,7 @@ import socket
 import tarfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from http.client import HTTPException
@@ -73,12 +73,19 @@ def _folder(mirror: str | None) -> Path | None:
             raise ParamsError("data.mirror", one_line(mirror), "must be given without a user name and password")
         return None
     local = mirror.startswith("file://")
-    folder = Path(url2pathname(mirror.removeprefix("file://"))) if local else Path(mirror).expanduser()
+    folder = Path(url2pathname(mirror.removeprefix("file://"))) if local else expanded(mirror)
     if not folder.is_dir():
         raise ParamsError(
             "data.mirror", one_line(mirror), "must be a folder, or an address with http://, https:// or file://"
         )
     return folder
+
+
+def expanded(path: str) -> Path:
+    """With the home folder for ~; as it is if no such user has one."""
+    with suppress(RuntimeError):
+        return Path(path).expanduser()
+    return Path(path)
 
 
 def _downloaded(source: Source, mirror: str | None, cache: Path, form: str) -> Path:

@@ -6,12 +6,14 @@ A sub-folder a class, or one a split with the classes in it, as datasets are pub
 import math
 import os
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from reprotune.data.fetch import expanded
 from reprotune.data.images import SPLITS, SplitName
 from reprotune.data.pictures import MODES
 from reprotune.data.splits import differ, numbered
@@ -23,6 +25,7 @@ _SPLITS: dict[str, SplitName] = {"train": "train", "training": "train", "test": 
 _SPLITS |= dict.fromkeys(("val", "valid", "validation"), "valid")
 _PROGRAMS = {"@eadir", "@recycle", "#recycle", "#snapshot", "$recycle.bin", "__macosx", "recycler", "lost+found"}
 _PROGRAMS |= {"system volume information", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "pax_global_header"}
+_CONTROLS = {"Cc", "Zl", "Zp"}  # in a name they would break lines, tables and figures
 _BESIDE = {".7z", ".gz", ".rar", ".tar", ".tgz", ".zip", ".aae", ".ini", ".lnk", ".xmp"}  # archives, and notes
 
 
@@ -51,6 +54,10 @@ def find(images: Images) -> Found:
         only = f" ({named(classes)})" if classes else _in_a_copy(root)
         must = f"must hold 2 classes or more, not {len(classes)}{only}"
         raise ParamsError("data.images.folder", images.folder, must)
+    if broken := [name for name in classes if _CONTROLS.intersection(map(unicodedata.category, name))]:
+        raise UserError(
+            f"{root}: names of classes with line breaks or control characters: {named(broken)}; rename them"
+        )
     number = {name: i for i, name in enumerate(classes)}
     rows = [(path, number[folder.name], split) for split, folder in folders for path in _files(folder, passed)]
     found = Found(
@@ -117,7 +124,7 @@ def told(found: Found, images: Images, held_out: Mapping[SplitName, float]) -> s
 def check_names(images: Images) -> Path:
     """The folder, in which every name is one that DVC can read. Raises UserError."""
     if images.folder.startswith("~"):
-        whole = Path(images.folder).expanduser()
+        whole = expanded(images.folder)
         raise ParamsError("data.images.folder", images.folder, f"must be written out, for DVC: {whole}")
     root = Path(images.folder)
     if not root.is_dir():

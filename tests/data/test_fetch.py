@@ -208,7 +208,9 @@ def test_a_missing_file_is_named(mirror: Path, server: Server) -> None:
             fetch.fetch(WHOLE, address)
 
 
-@pytest.mark.parametrize("name", ["no/such/folder", "s3://bucket/mnist", "file:///no/such/folder"])
+@pytest.mark.parametrize(
+    "name", ["no/such/folder", "~nobody-of-this-name/mnist", "s3://bucket/mnist", "file:///no/such/folder"]
+)
 def test_a_mirror_that_is_none(name: str) -> None:
     with pytest.raises(UserError, match=rf"data.mirror = '{name}': must be a folder, or an address"):
         fetch.fetch(WHOLE, name)

@@ -1,6 +1,7 @@
 """A folder of one's own images: which files, which class, which split; and what DVC would not see."""
 
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -236,10 +237,20 @@ def test_a_name_that_is_not_utf_8_is_named(folder: Path, place: bytes) -> None:
     assert str(refused.value) == f"names that are not UTF-8, which DVC cannot read: {named}; rename them"
 
 
+@pytest.mark.parametrize("name", ["a\rb", "a\nb", "\x1b[1m", "\u2028"])
+def test_a_class_whose_name_would_break_a_line_is_named(folder: Path, name: str) -> None:
+    (folder / "cat").rename(folder / name)
+    escaped = name.encode("unicode_escape").decode()
+    with pytest.raises(UserError, match=re.escape(f"line breaks or control characters: {escaped}; rename them")):
+        image_folder.find(images(folder))
+
+
 def test_a_home_is_written_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/ada")
     with pytest.raises(UserError, match=r"data.images.folder = '~/pictures': must be .* /home/ada/pictures"):
         image_folder.find(images(Path("~/pictures")))
+    with pytest.raises(UserError, match=r"data.images.folder = '~nobody-of-this-name': must be written out"):
+        image_folder.find(images(Path("~nobody-of-this-name")))
 
 
 def test_in_a_copy_of_the_repository_the_way_out_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
