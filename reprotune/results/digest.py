@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from reprotune import artifacts
 from reprotune.environment import git
@@ -15,11 +16,12 @@ LOCK = Path("dvc.lock")
 
 
 def of_files() -> str:
-    """Of what lies in results/ now. Raises UserError if a part is missing."""
+    """Of what lies in results/ now. Raises UserError if a part is missing, or if no run has made any."""
     if not LOCK.exists():
         raise UserError(f"{LOCK}: is not there; `dvc repro` makes it")
-    paths = map(Path, _outs(LOCK.read_text(encoding="utf-8")))
-    return artifacts.digest({path.as_posix(): _md5(path) for path in paths})
+    if not (outs := _outs(LOCK.read_text(encoding="utf-8"))):
+        raise UserError(f"{LOCK}: has no results; `dvc repro` makes them")
+    return artifacts.digest({path.as_posix(): _md5(path) for path in map(Path, outs)})
 
 
 def of_commit(revision: str = "HEAD") -> str | None:
@@ -31,8 +33,14 @@ def of_commit(revision: str = "HEAD") -> str | None:
 
 def _outs(lock: str) -> Mapping[str, str]:
     """Path → md5, of all that the pipeline puts into results/."""
-    stages = YAML(typ="safe").load(lock)["stages"].values()
-    return {out["path"]: out["md5"] for stage in stages for out in stage["outs"] if out["path"].startswith("results/")}
+    try:
+        stages = YAML(typ="safe").load(lock).get("stages", {}).values()
+        outs = {out["path"]: out["md5"] for stage in stages for out in stage.get("outs", ())}
+        return {path: md5 for path, md5 in outs.items() if path.startswith("results/")}
+    except (YAMLError, AttributeError, KeyError, TypeError):  # as a merge may leave it
+        raise UserError(
+            f"{LOCK}: is not as DVC writes it; `git checkout {LOCK}` brings the last commit's back"
+        ) from None
 
 
 def _md5(path: Path) -> str:

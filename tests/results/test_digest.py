@@ -45,6 +45,18 @@ def test_without_git_or_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert digest.of_commit() is None
     with pytest.raises(UserError, match=r"^dvc.lock: is not there; `dvc repro` makes it$"):
         digest.of_files()
+    for lock in (
+        "schema: '2.0'\n",
+        "stages: {download: {cmd: x, outs: [{path: data/mnist_5k, md5: a}]}}",
+        "stages: {a: {}}",
+    ):
+        (tmp_path / "dvc.lock").write_text(lock)
+        with pytest.raises(UserError, match=r"^dvc.lock: has no results; `dvc repro` makes them$"):
+            digest.of_files()
+    for lock in ("", "stages:\n<<<<<<< HEAD\n", "stages: [1]", "stages: {a: {outs: [{path: results/a}]}}"):
+        (tmp_path / "dvc.lock").write_text(lock)
+        with pytest.raises(UserError, match=r"^dvc.lock: is not as DVC writes it; `git checkout dvc.lock` brings"):
+            digest.of_files()
     shutil.copy(ROOT / "dvc.lock", tmp_path)
     with pytest.raises(OSError, match="results/"):
         digest.of_files()
