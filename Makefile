@@ -49,7 +49,7 @@ repro: setup  ## run the stages that are out of date, and print a summary
 
 preset:  ## copy presets/NAME.yaml to params.yaml; FORCE=1 overwrites changes that are in no commit and no preset
 	@test -f "presets/$(NAME).yaml" || { echo "error: NAME = '$(NAME)': must be one of $(basename $(notdir $(wildcard presets/*.yaml)))" >&2; exit 2; }
-	@test -n "$(FORCE)" || git diff --quiet HEAD -- params.yaml || for preset in presets/*.yaml; do cmp -s $$preset params.yaml && exit; done || { echo "error: params.yaml: has changes that are not committed; make preset NAME=$(NAME) FORCE=1 drops them" >&2; exit 2; }
+	@test -n "$(FORCE)" || git diff --quiet HEAD -- params.yaml 2> /dev/null || for preset in presets/*.yaml; do cmp -s $$preset params.yaml && exit; done || { echo "error: params.yaml: is as it is in no commit and no preset; make preset NAME=$(NAME) FORCE=1 overwrites it" >&2; exit 2; }
 	cp presets/$(NAME).yaml params.yaml
 
 verify: setup  ## train recorded trials again and compare them bit for bit (all: make verify ARGS=--all)
