@@ -69,7 +69,7 @@ def ended_too_early(study: Study) -> Iterator[Advice]:
         yield Advice(
             f"{study.name}: the last quarter of its {count} trials still made it clearly better.",
             "More trials will probably find more.",
-            f"Raise {study.name}.{study.stopped_by}; only the difference is trained.",
+            f"Raise {study.length}; only the difference is trained.",
         )
 
 
@@ -81,7 +81,7 @@ def ended_too_late(study: Study) -> Iterator[Advice]:
         yield Advice(
             f"{study.name}: the second half of its {count} trials brought no better {what}.",
             "Half of them would have been enough.",
-            f"Lower {study.name}.n_trials, or widen {study.name}.search_space.",
+            f"Lower {study.length}, or widen {study.name}.search_space.",
         )
 
 

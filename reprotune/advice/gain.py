@@ -37,7 +37,7 @@ def gain_over_default(run: Run) -> Iterator[Advice]:
             f"On test, the best config leads the untuned default by {points(lead)} points, give or take "
             f"{points(2 * error)}.",
             "So the lead may be chance.",
-            "Raise single_objective.n_trials to find more, or evaluate.seeds to know it better.",
+            f"Raise {run.studies[0].length} to find more, or evaluate.seeds to know it better.",
         )
     elif lead <= 0:
         behind = f"{points(-lead)} points worse than" if lead else "no better than"
@@ -65,7 +65,7 @@ def _why_lost(run: Run) -> tuple[str, str]:
     if not contains(study.spec.space, default):
         return "The search could not find the default: it lies outside of the search space.", f"Widen {space}."
     if len(study.trials) < _FEW:
-        return f"{len(study.trials)} trials are few.", f"Raise {study.name}.n_trials."
+        return f"{len(study.trials)} trials are few.", f"Raise {study.length}."
     trainings = max(len(trial.repeats) for trial in study.trials)
     by = f"the mean of {1 + trainings} accuracies" if trainings else "one accuracy"
     lucky = f"It was chosen by {by} on {study.images:,} images, and the highest of many is a lucky one."

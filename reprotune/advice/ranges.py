@@ -113,5 +113,5 @@ def tried_twice(study: Study) -> Iterator[Advice]:
         yield Advice(
             f"{study.name}: {repeats} of {len(configs)} trials repeat the config of an earlier one.",
             "They tell only how much chance there is in a training.",
-            f"Lower {study.name}.n_trials, or widen {study.name}.search_space.",
+            f"Lower {study.length}, or widen {study.name}.search_space.",
         )

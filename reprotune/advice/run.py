@@ -44,6 +44,11 @@ class Study:
         return self.spec.name
 
     @property
+    def length(self) -> str:
+        """The key that says how long it goes on."""
+        return f"{self.name}.{'n_trials' if self.stopped_by == 'exhausted' else self.stopped_by}"
+
+    @property
     def score(self) -> str:
         """What a trial's accuracy is, for a sentence."""
         return f"{'an' if self.spec.metric == 'accuracy' else 'a'} {told(self.spec.metric)}"

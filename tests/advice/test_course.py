@@ -109,9 +109,13 @@ def test_it_ended_too_early_or_too_late(dataset: StoredDataset, name: str) -> No
     assert not said((19, 0.8))
 
 
-def test_what_ended_it_is_the_key_to_raise(dataset: StoredDataset) -> None:
+def test_what_ended_it_is_the_key_to_raise_or_lower(dataset: StoredDataset) -> None:
     one = study(dataset, rising((30, 0.85), (10, 0.9)), stopped_by="timeout", single_objective__n_trials=50)
     assert next(ended_too_early(one)).change.startswith("Raise single_objective.timeout")
+    long = rising((50, 0.9), (50, 0.8))
+    for by, key in (("max_epochs", "max_epochs"), ("exhausted", "n_trials")):
+        found = next(ended_too_late(study(dataset, long, stopped_by=by)))
+        assert found.change.startswith(f"Lower single_objective.{key}, ")
     assert str(next(timed_out(one))) == (
         "single_objective: its timeout ended it after 40 of 50 trials. A faster or slower machine ends at another "
         "trial, so the results cannot be reproduced. Set single_objective.n_trials to 40, and "
