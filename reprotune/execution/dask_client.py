@@ -1,5 +1,6 @@
 """The connection to a Dask scheduler: an address that may be used, or a cluster on this machine."""
 
+import gc
 import ipaddress
 import logging
 from collections.abc import Iterator
@@ -52,7 +53,8 @@ def _connected(address: str) -> Any:
         return Client(address, timeout=_PATIENCE)
     except (OSError, TypeError, ValueError) as error:  # no answer; no certificates, or not those that it trusts
         reason = f"cannot be reached within {_PATIENCE} s ({one_line(error)})"
-        raise ParamsError("execution.scheduler", address, reason) from None
+    gc.collect()  # What failed closes itself as it goes: in the middle of another's start it would wait for that.
+    raise ParamsError("execution.scheduler", address, reason)
 
 
 def checked(address: str, insecure: bool) -> str:

@@ -1,5 +1,6 @@
 """Dask, started by hand: the same trials as on one machine, whatever becomes of the workers."""
 
+import gc
 import operator
 import shutil
 import signal
@@ -16,6 +17,7 @@ import pytest
 from clone import Clone
 from conftest import ROOT, facts, make_execution, run
 from deployment import WORKER, Deployment, deployed, kill, search, spec, watched
+from distributed import Client
 from tasks import failing, hangs_once, killed_if_wide
 
 from reprotune.data.stored import StoredDataset
@@ -162,6 +164,7 @@ def test_a_scheduler_that_does_not_answer_is_refused(monkeypatch: pytest.MonkeyP
         with engines.started(make_execution(engine="dask", scheduler="tcp://127.0.0.1:9")):
             pass
     assert "\n" not in str(refused.value)
+    assert not any(type(left) is Client for left in gc.get_objects())
 
 
 @pytest.mark.parametrize(
