@@ -30,7 +30,7 @@ def at(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def begin(parent: ParentRun, number: int) -> None:
     """A nested run that is being written."""
     with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(mlflow, "log_metrics", stop)
+        patch.setattr(mlflow, "log_params", stop)
         parent.log_config(number, f"config {number}", {}, {})
 
 
