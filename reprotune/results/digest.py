@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from reprotune import artifacts
 from reprotune.environment import git
@@ -37,7 +36,7 @@ def _outs(lock: str) -> Mapping[str, str]:
         stages = YAML(typ="safe").load(lock).get("stages", {}).values()
         outs = {out["path"]: out["md5"] for stage in stages for out in stage.get("outs", ())}
         return {path: md5 for path, md5 in outs.items() if path.startswith("results/")}
-    except (YAMLError, AttributeError, KeyError, TypeError):  # as a merge may leave it
+    except (*artifacts.NOT_YAML, AttributeError, TypeError):  # as a merge may leave it
         raise UserError(
             f"{LOCK}: is not as DVC writes it; `git checkout {LOCK}` brings the last commit's back"
         ) from None

@@ -7,6 +7,7 @@ import mlflow
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from tracked import fail
 
 from reprotune.tracking import project, store
 from reprotune.tracking.parent_run import ParentRun, parent_run
@@ -30,12 +31,8 @@ def at(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def begin(parent: ParentRun, number: int) -> None:
     """A nested run that is being written."""
     with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(mlflow, "log_params", stop)
+        patch.setattr(mlflow, "log_params", fail)
         parent.log_config(number, f"config {number}", {}, {})
-
-
-def stop(_: object) -> None:
-    raise KeyboardInterrupt
 
 
 def found(address: str, experiment: str = "evaluate") -> list[Run]:
