@@ -1,4 +1,4 @@
-"""All that was found, drawn and on one page; both in MLflow too. results/ → results/*/figures/, results/report.html"""
+"""All that was found, drawn and on one page; both in MLflow too. results/ → its figures, report.html; metrics.json"""
 
 from concurrent.futures import Executor
 
@@ -24,6 +24,7 @@ def _report(chosen: params.Params, beside: Executor) -> None:
     studies = read.read_studies(chosen, dataset)
     report.draw(studies, dataset, beside)
     report.write(chosen, dataset)
+    report.write_metrics()
     report.track(chosen, studies, dataset)
 
 

@@ -186,7 +186,7 @@ def test_force_trains_a_finished_study_anew(clone: Clone) -> None:
 
 
 def test_dvc_commands(clone: Clone) -> None:
-    assert "best_accuracy" in clone.run("dvc", "metrics", "show")
+    assert "multi.hypervolume" in clone.run("dvc", "metrics", "show")
     assert "index.html" in clone.run("dvc", "plots", "show")
     text = (clone.path / "params.yaml").read_text()
     (clone.path / "params.yaml").write_text(text.replace("n_trials: 8", "n_trials: 9", 1))

@@ -5,10 +5,11 @@ They are made of the result files alone.
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
+from pathlib import Path
 from typing import Any
 
 from reprotune.advice.checks import advise
-from reprotune.artifacts import atomic_write, digest, read_csv, read_json
+from reprotune.artifacts import atomic_write, digest, read_csv, read_json, write_json
 from reprotune.data.metric import told, unless_default
 from reprotune.data.stored import StoredDataset
 from reprotune.figures import evaluation as evaluation_figure
@@ -28,6 +29,7 @@ FIGURES = evaluation.FOLDER / "figures"
 SCORES = FIGURES / "test_scores.svg"
 REPORT = RESULTS / "report.html"
 ADVICE = RESULTS / "advice.txt"  # a line each, the most important first
+METRICS = Path("metrics.json")
 
 
 def draw(studies: Sequence[StudySpec], dataset: StoredDataset, beside: Executor) -> None:
@@ -63,6 +65,22 @@ def write(params: Params, dataset: StoredDataset) -> None:
     for path, text in content.items():
         with atomic_write(path) as temporary:
             temporary.write_text(text, encoding="utf-8")
+
+
+def write_metrics() -> None:
+    """metrics.json: of the others what runs are compared by, since DVC makes a column of every metric."""
+    single, multi = (read_json(RESULTS / name / "metrics.json") for name in ("single_objective", "multi_objective"))
+    scores = read_json(evaluation.FOLDER / "metrics.json")
+    compared = ("best", "default", "most_accurate", "within_1_point")
+    test = {name: scores[name]["test_accuracy"]["mean"] for name in compared}
+    if "std" in (best := scores["best"]["test_accuracy"]):  # of one seed there is none
+        test["best_std"] = best["std"]
+    metrics = {
+        "single": {"accuracy": single["best_accuracy"], "epochs": single["epochs"]},
+        "multi": {"hypervolume": multi["hypervolume"], "epochs": multi["epochs"]},
+        "test": test,
+    }
+    write_json(METRICS, metrics)
 
 
 def track(params: Params, studies: Sequence[StudySpec], dataset: StoredDataset) -> None:

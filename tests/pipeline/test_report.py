@@ -6,6 +6,7 @@ import shutil
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from statistics import fmean, stdev
 
 import pytest
 from conftest import ROOT, InlineExecutor, make_params
@@ -13,7 +14,7 @@ from ruamel.yaml import YAML
 
 from reprotune.advice import checks
 from reprotune.advice.run import Advice, read_run
-from reprotune.artifacts import read_csv, read_json, read_yaml, write_json
+from reprotune.artifacts import flat, read_csv, read_json, read_yaml, write_json
 from reprotune.data.stored import Own, StoredDataset
 from reprotune.errors import UserError
 from reprotune.figures import model as model_figures
@@ -127,6 +128,22 @@ def test_the_report(source: str) -> None:
         assert f"<td>{saved:.1f}%</td></tr>" in source
 
 
+def test_the_metrics_that_runs_are_compared_by(source: str) -> None:
+    """DVC shows each as a column, and a name that two files have with the path before it."""
+    report.write_metrics()
+    found = dict(flat(read_json(report.METRICS)))
+    assert len(found) <= 10
+    assert max(map(len, found)) < 20
+    rows = read_csv(evaluation.FOLDER / "test_scores.csv")
+    best = [float(row["test_accuracy"]) for row in rows if row["config"] == "best"]
+    assert found["test.best"] == pytest.approx(fmean(best))
+    assert found["test.best_std"] == pytest.approx(stdev(best))
+    trials = [row for row in read_csv(Path("results/single_objective/trials.csv")) if row["state"] == "COMPLETE"]
+    assert found["single.accuracy"] == pytest.approx(max(float(row["accuracy"]) for row in trials))
+    curves = read_csv(Path("results/multi_objective/learning_curves.csv"))
+    assert found["multi.epochs"] == len(curves)
+
+
 def test_it_reads_only_what_dvc_yaml_declares(
     source: str, dataset: StoredDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -193,6 +210,8 @@ def test_one_seed_has_no_deviation_and_none_is_told(
     assert read_json(evaluation.FOLDER / "metrics.json")["best"]["test_accuracy"] == {"mean": 0.5, "n": 1}
     report.draw(read.read_studies(PARAMS, dataset)[1:], dataset, InlineExecutor())
     report.write(PARAMS, dataset)
+    report.write_metrics()
+    assert set(read_json(report.METRICS)["test"].values()) == {0.5}
     capsys.readouterr()
     summary.main()
     page, printed = report.REPORT.read_text(), capsys.readouterr().out
