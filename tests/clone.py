@@ -45,7 +45,7 @@ class Clone:
                 (path / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(ROOT / name, path / name)
         for name in files:  # what a user may have changed and run
-            if name == "params.yaml" or name.startswith("results/"):
+            if name in {"params.yaml", "metrics.json"} or name.startswith("results/"):
                 (path / name).write_text(committed(name))
         self._shorten()
         self._git("init", "-q")
