@@ -10,6 +10,7 @@ export PATH := $(abspath $(VENV))/bin:$(PATH)
 export LOGNAME ?= $(firstword $(shell id -un 2> /dev/null || id -u))
 export HOME ?= $(shell echo ~)
 unexport PYTHONHOME PYTHONPATH PYTHONSAFEPATH  # other libraries than the environment's, or none of the project's
+unexport PYTHONDONTWRITEBYTECODE  # as containers set it; then every process compiles all that it imports
 
 .PHONY: help setup differs repro preset verify retry tracking test test-cluster test-processors soak bench audit ui dashboard docs-figures
 .DEFAULT_GOAL := help

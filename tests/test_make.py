@@ -13,6 +13,7 @@ REQUIREMENTS = (ROOT / "requirements.txt").read_text()
 
 # Only uv itself is asked of pip without what it needs.
 PYTHON = """#!/bin/sh
+[ -z "$PYTHONPATH$PYTHONDONTWRITEBYTECODE" ] || exit 1
 case "$*" in
   "-m venv"*) mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ;;
   "-m pip install"*--no-deps*) [ -z "$NO_UV" ] && cp "$FAKE_UV" "$(dirname "$0")/uv" ;;
@@ -65,6 +66,10 @@ def test_an_environment_of_another_folder_is_not_changed_unasked(folder: Path) -
     )
     assert setup(folder, "VENV=../elsewhere", code=2) == f"error: VENV = ../elsewhere: {refused}"
     assert setup(folder, "VENV=../elsewhere", "FORCE=1") == "installed"
+
+
+def test_variables_of_other_environments_are_not_passed_on(folder: Path) -> None:
+    assert setup(folder, PYTHONPATH="/elsewhere", PYTHONDONTWRITEBYTECODE="1") == "installed"
 
 
 def test_a_folder_without_git_is_told_so_before_anything_is_fetched(folder: Path) -> None:
