@@ -141,16 +141,16 @@ def _table(runs: Runs, quality: str, size: Size) -> Iterator[str]:
     for arm, seeds in runs.items():
         unpruned = runs[arm._replace(pruner="none", window=WINDOW)]
         pairs = [(after_trials(seeds[s], size.trials), after_trials(unpruned[s], size.trials)) for s in seeds]
-        reached = _cell([after_epochs(points, size.epochs) for points in seeds.values()])
-        kept = _cell([own.quality / other.quality for own, other in pairs])
+        reached = cell([after_epochs(points, size.epochs) for points in seeds.values()])
+        kept = cell([own.quality / other.quality for own, other in pairs])
         saved = statistics.fmean(1 - own.epochs / other.epochs for own, other in pairs)
         ahead = ", ".join(str(wins) for wins in _wins(arm, runs, size))
         yield f"| {arm.sampler} | {arm.pruner} | {arm.window} | {reached} | {ahead} | {kept} | {saved:.0%} |"
 
 
-def _cell(values: Sequence[float]) -> str:
+def cell(values: Sequence[float], sign: str = "") -> str:
     mean, half = interval(values)
-    return f"{mean:.4f} ± {half:.4f}"
+    return f"{mean:{sign}.4f} ± {half:.4f}"
 
 
 def _wins(arm: Arm, runs: Runs, size: Size) -> Iterator[int]:

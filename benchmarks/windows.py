@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from benchmarks import studies
-from benchmarks.search import QUALITY, interval
+from benchmarks.search import QUALITY, cell
 from reprotune import params
 from reprotune.artifacts import read_csv, write_csv
 from reprotune.execution import engines
@@ -67,15 +67,10 @@ def report(runs: Sequence[Run]) -> Iterator[str]:
         own, narrow = ({r.seed: r for r in runs if (r.study, r.window) == (study, w)} for w in (window, NARROW))
         gains = [own[seed].quality - narrow[seed].quality for seed in own]
         signs = f"{sum(gain > 0 for gain in gains)}, {sum(gain < 0 for gain in gains)}"
-        paired = (_cell(gains, "+"), signs) if window != NARROW else ("", "")
+        paired = (cell(gains, "+"), signs) if window != NARROW else ("", "")
         epochs = f"{statistics.fmean(run.epochs for run in own.values()):.0f}"
-        cells = (study, str(window), _cell([run.quality for run in own.values()]), *paired, epochs)
+        cells = (study, str(window), cell([run.quality for run in own.values()]), *paired, epochs)
         yield "| " + " | ".join(cells) + " |"
-
-
-def _cell(values: Sequence[float], sign: str = "") -> str:
-    mean, half = interval(values)
-    return f"{mean:{sign}.4f} ± {half:.4f}"
 
 
 def main() -> None:
