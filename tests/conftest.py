@@ -2,6 +2,7 @@
 
 import reprotune  # noqa: F401  # first: it pins what NumPy reads as it loads  # isort: skip
 
+import gc
 import os
 import pickle
 import shutil
@@ -63,7 +64,9 @@ LONGEST = ["end_to_end", "window", "dask", "every_key", "engines", "fuzz", "faul
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The files that take longest first, so that no core is idle at the end."""
+    """The files that take longest first, so that no core is idle at the end. What is imported by then is no garbage."""
+    gc.freeze()
+    gc.set_threshold(200_000)
     place = {f"test_{name}": at for at, name in enumerate(LONGEST)}
     items.sort(key=lambda item: place.get(item.path.stem, len(LONGEST)))
 

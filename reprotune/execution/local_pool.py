@@ -1,5 +1,6 @@
 """The engine local: worker processes on this machine."""
 
+import gc
 import math
 import multiprocessing
 import multiprocessing.forkserver
@@ -135,7 +136,7 @@ def started(execution: Execution, workers: int, preloaded: Sequence[str] = _PREL
     context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
     if "forkserver" in methods:
         _place_sockets()
-        context.set_forkserver_preload(list(preloaded))
+        context.set_forkserver_preload(["reprotune.execution.fork_server", *preloaded])
         with _ctrl_c_left_to_the_coordinator():
             multiprocessing.forkserver.ensure_running()  # imports while the coordinator does; the first task waits
     with _pool(lambda: ProcessPoolExecutor(workers, context, _in_worker), workers) as pool:
@@ -183,6 +184,8 @@ def _in_worker() -> None:
         parent.join()
         os._exit(1)
 
+    gc.freeze()  # what the server imported
+    gc.enable()
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=watch, daemon=True).start()

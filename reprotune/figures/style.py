@@ -82,6 +82,7 @@ def save(path: Path, draw: Callable[["Axes"], None], names: Iterable[str] = ()) 
     """names: those in it that a user gave. Letters that Matplotlib's font lacks are left to the fonts of who looks."""
     with _defaults({"svg.hashsalt": path.stem, "font.size": 11, "axes.grid": True, "grid.alpha": 0.3}):
         from matplotlib import rcParams
+        from matplotlib.backends.backend_svg import FigureCanvasSVG
         from matplotlib.figure import Figure
 
         if _beyond_the_font("".join(names)):
@@ -95,7 +96,8 @@ def save(path: Path, draw: Callable[["Axes"], None], names: Iterable[str] = ()) 
             ncols = max(1, min(4, len(labels), fitting))
             figure.legend(loc="outside lower center", ncols=ncols, columnspacing=1.2, handletextpad=0.5)
         with atomic_write(path) as temporary:
-            figure.savefig(temporary, format="svg", metadata={"Date": None, "Creator": None})
+            # `savefig` would draw it twice.
+            FigureCanvasSVG(figure).print_svg(temporary, metadata={"Date": None, "Creator": None})
 
 
 def _beyond_the_font(text: str) -> bool:
