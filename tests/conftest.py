@@ -63,10 +63,15 @@ def committed(path: str) -> str:
 LONGEST = ["end_to_end", "window", "dask", "every_key", "engines", "fuzz", "faults", "tls"]  # test_….py
 
 
+def pytest_configure() -> None:
+    gc.disable()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The files that take longest first, so that no core is idle at the end. What is imported by then is no garbage."""
     gc.freeze()
     gc.set_threshold(200_000)
+    gc.enable()
     place = {f"test_{name}": at for at, name in enumerate(LONGEST)}
     items.sort(key=lambda item: place.get(item.path.stem, len(LONGEST)))
 
