@@ -33,6 +33,7 @@ from reprotune.data.stored import StoredDataset
 from reprotune.execution import engines
 from reprotune.params import Data, Execution, Images, Params
 from reprotune.pipeline import run_study
+from reprotune.search import trial
 from reprotune.search.samplers import FINITE_ONLY
 from reprotune.search.study import journal, preparation, window
 from reprotune.search.study.spec import StudySpec
@@ -112,10 +113,14 @@ class Remembering(YAML):
 @pytest.fixture(scope="session", autouse=True)
 def _quick() -> Iterator[None]:
     """What thousands of studies would each do again is done once."""
+    from mlflow.store.db import utils
+
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(utils, "_get_latest_schema_revision", cache(utils._get_latest_schema_revision))
         patch.setattr(hyperparameters, "TypeAdapter", cache(TypeAdapter))
         patch.setattr(kernels, "version", cache(version))
         patch.setattr(preparation, "meta_model", by_text(meta_model))
+        patch.setattr(trial, "measure", by_text(trial.measure))  # of a model's layers, which its text names
         patch.setattr(artifacts, "YAML", Remembering)
         yield
 
