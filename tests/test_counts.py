@@ -1,5 +1,6 @@
 """What a trial costs, in counts that no other machine changes: a step too many shows here before it is felt."""
 
+import gc
 import json
 import os
 import pickle
@@ -12,7 +13,7 @@ from textwrap import dedent
 from typing import Any
 
 import pytest
-from conftest import HEAVY, ROOT, committed, make_params, run
+from conftest import HEAVY, ROOT, committed, make_execution, make_params, run
 from optuna.trial import FrozenTrial
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
@@ -21,6 +22,7 @@ from tracked import track
 
 from reprotune.data.images import Split
 from reprotune.data.stored import StoredDataset
+from reprotune.execution import engines
 from reprotune.search.history import History, PastTrial
 from reprotune.search.space import default_config
 from reprotune.search.study import declaration, tasks
@@ -191,3 +193,17 @@ def test_heavy_modules_that_a_stage_takes(stage: str, tmp_path: Path) -> None:
     command = [sys.executable, "-c", "\n".join(lines)]
     subprocess.run(command, cwd=tmp_path, env=variables, check=True, capture_output=True)
     assert HEAVY & set(json.loads((tmp_path / "modules").read_text())) <= taken
+
+
+def test_what_is_imported_is_not_looked_through_for_garbage() -> None:
+    """In a worker, or as a stage ends: of PyTorch's and MLflow's modules it takes as long as to import them."""
+    with engines.started(make_execution()) as pool:
+        assert pool.submit(gc.get_freeze_count).result() > 100_000
+        assert pool.submit(gc.isenabled).result()
+    code = """
+    import atexit, gc
+    atexit.register(lambda: print(gc.get_freeze_count() > 10_000))
+    from reprotune import cli
+    cli.run(lambda: None)
+    """
+    assert subprocess.check_output([sys.executable, "-c", dedent(code)], cwd=ROOT) == b"True\n"
