@@ -41,6 +41,7 @@ from reprotune.search.study.trials import Trial
 from reprotune.search.trial import Result
 from reprotune.tracking import database
 from reprotune.training import hyperparameters
+from reprotune.training.cost import measure
 from reprotune.training.models import meta_model
 
 ROOT = Path(__file__).parents[1]
@@ -120,7 +121,7 @@ def _quick() -> Iterator[None]:
         patch.setattr(hyperparameters, "TypeAdapter", cache(TypeAdapter))
         patch.setattr(kernels, "version", cache(version))
         patch.setattr(preparation, "meta_model", by_text(meta_model))
-        patch.setattr(trial, "measure", by_text(trial.measure))  # of a model's layers, which its text names
+        patch.setattr(trial, "measure", by_text(measure))  # of a model's layers, which its text names
         patch.setattr(artifacts, "YAML", Remembering)
         yield
 

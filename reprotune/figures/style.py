@@ -97,7 +97,9 @@ def save(path: Path, draw: Callable[["Axes"], None], names: Iterable[str] = ()) 
             figure.legend(loc="outside lower center", ncols=ncols, columnspacing=1.2, handletextpad=0.5)
         with atomic_write(path) as temporary:
             # `savefig` would draw it twice.
-            FigureCanvasSVG(figure).print_svg(temporary, metadata={"Date": None, "Creator": None})
+            FigureCanvasSVG(figure).print_svg(  # type: ignore[no-untyped-call]
+                temporary, metadata={"Date": None, "Creator": None}
+            )
 
 
 def _beyond_the_font(text: str) -> bool:
