@@ -1,7 +1,7 @@
 """Studies of many trials of a real, tiny training: `python -m benchmarks.large`, `--engine dask`; docs/scaling.md.
 
 A clone of this checkout runs the stages: both studies of 2,000 trials, each of an epoch on 500 images. Prints seconds,
-the memory of the largest process, and how large what a browser opens has become. `--keep` leaves the clone there.
+memory, and how large what a browser opens has become. `--keep` leaves the clone there.
 """
 
 import argparse
@@ -19,7 +19,7 @@ KEPT = ("results/report.html", "results/single_objective/trials.csv", "mlflow.db
 
 
 def run(stage: str, folder: Path) -> tuple[float, float]:
-    """(seconds, MB of the largest of its processes)."""
+    """(seconds, MB of the stage's process, or of the largest that it waited for: a local worker is not among these)."""
     started = time.monotonic()
     command = [sys.executable, "-m", f"stages.{stage}"]
     process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)

@@ -149,6 +149,7 @@ def _table(runs: Runs, quality: str, size: Size) -> Iterator[str]:
 
 
 def cell(values: Sequence[float], sign: str = "") -> str:
+    """`interval` as a table shows it. sign: "+" for differences."""
     mean, half = interval(values)
     return f"{mean:{sign}.4f} ± {half:.4f}"
 

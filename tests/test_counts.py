@@ -196,7 +196,7 @@ def test_heavy_modules_that_a_stage_takes(stage: str, tmp_path: Path) -> None:
 
 
 def test_what_is_imported_is_not_looked_through_for_garbage() -> None:
-    """In a worker, or as a stage ends: of PyTorch's and MLflow's modules it takes as long as to import them."""
+    """In a worker, or as a stage ends: what PyTorch and MLflow bring with them takes a second to look through."""
     with engines.started(make_execution()) as pool:
         assert pool.submit(gc.get_freeze_count).result() > 100_000
         assert pool.submit(gc.isenabled).result()
