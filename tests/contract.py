@@ -1,18 +1,15 @@
 """What every kind of study keeps to: which kinds there are, and executors that disturb one."""
 
-import pickle
 from concurrent.futures import Executor, Future
 from typing import Any
 
-import pytest
-from conftest import make_params
+from conftest import make_params, once
 
 from reprotune.data.stored import StoredDataset
 from reprotune.search.pruners import ONE_OBJECTIVE, SEVERAL_OBJECTIVES
 from reprotune.search.samplers import SAMPLERS, SINGLE_OBJECTIVE_ONLY
-from reprotune.search.study import declaration, window
+from reprotune.search.study import declaration
 from reprotune.search.study.spec import StudySpec
-from reprotune.search.trial import Result, Task, run_trial
 
 CONTRACT = (
     [("single_objective", sampler, "median") for sampler in SAMPLERS]
@@ -36,7 +33,7 @@ class Backwards(Executor):
 
     def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
         future: Future[Any] = Lazy(self)
-        self._open.append((future, lambda: fn(*args, **kwargs)))
+        self._open.append((future, lambda: once(fn)(*args, **kwargs)))
         return future
 
     def finish_all(self) -> None:
@@ -53,19 +50,3 @@ class Lazy(Future[Any]):
     def result(self, timeout: float | None = None) -> Any:
         self._executor.finish_all()
         return super().result(timeout)
-
-
-_trained: dict[bytes, Result] = {}
-
-
-def trained_once(task: Task) -> Result:
-    """A task that is the same as one before, to its last byte, is not trained again."""
-    key = pickle.dumps(task)
-    if key not in _trained:
-        _trained[key] = run_trial(task)
-    return _trained[key]
-
-
-def once(patch: pytest.MonkeyPatch) -> None:
-    """From here on, what is compared is which tasks there are; what workers make of them was compared before."""
-    patch.setattr(window, "run_trial", trained_once)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Dying, InlineExecutor, make_params, run
+from conftest import Anew, Dying, InlineExecutor, make_params, run
 
 from reprotune import artifacts
 from reprotune.data.stored import StoredDataset
@@ -47,7 +47,7 @@ def test_what_was_not_trained_is_told_and_verified(capped: tuple[StudySpec, list
         assert row["reason"] == f"max_flops: {row['flops']} above 330"
         assert trial_run._name(trial) == f"#{trial.number} pruned"
     figures.write(declared.folder / "figures", declared, trials)
-    found = dict(verify.differences(declared, range(len(trials)), {}, InlineExecutor()))
+    found = dict(verify.differences(declared, range(len(trials)), {}, Anew()))
     assert found == dict.fromkeys(range(len(trials)), "")
     lines: list[str] = []
     standing = progress.StudyProgress(declared)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import SPACE, Dying, InlineExecutor, Killed, facts, make_params, run
+from conftest import SPACE, Anew, Dying, InlineExecutor, Killed, facts, make_params, run
 from made_up import study
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
@@ -55,7 +55,7 @@ def test_every_trial_is_trained_again_to_the_same_bits(
     declared = conduct(dataset, name, pruner=pruner, rung=rung, n_trials=14)
     numbers = list(range(14))
     shutil.rmtree("studies")
-    found = list(verify.differences(declared, numbers, {}, InlineExecutor()))
+    found = list(verify.differences(declared, numbers, {}, Anew()))
     assert found == [(number, "") for number in numbers]
     assert verify.environment(declared) == "in nothing that was recorded"
 
@@ -94,7 +94,7 @@ def test_a_study_of_all_that_can_be_searched(repository: Path, dataset: StoredDa
     numbers = list(range(14))
     tracked = trial_run.curves(declared, numbers)
     assert sorted(tracked) == numbers
-    found = list(verify.differences(declared, numbers, tracked, InlineExecutor()))
+    found = list(verify.differences(declared, numbers, tracked, Anew()))
     assert found == [(number, "") for number in numbers]
 
 
@@ -114,7 +114,7 @@ def test_a_difference_is_found(repository: Path, dataset: StoredDataset, monkeyp
     (folder / "trials.csv").write_text("\n".join(lines) + "\n")
     tracked[0][0] = tracked[0][0]._replace(train_loss=0.0)
 
-    found = dict(verify.differences(declared, [0, 1, 2, 3], tracked, InlineExecutor()))
+    found = dict(verify.differences(declared, [0, 1, 2, 3], tracked, Anew()))
     assert found[0] == "MLflow has a different curve from epoch 1"
     assert found[1] == ""
     assert found[2] == "a different curve from epoch 2"
@@ -202,7 +202,7 @@ def test_results_of_other_params_are_not_taken_for_the_studys_own(repository: Pa
         ):
             run_study.backfill(declared)
         with pytest.raises(UserError, match="holds a study of other params"):
-            list(verify.differences(declared, [0], {}, InlineExecutor()))
+            list(verify.differences(declared, [0], {}, Anew()))
     assert statuses("single_objective") == before
 
 
@@ -308,7 +308,7 @@ def test_what_lies_in_another_space_is_adopted(
     run_study.run_study(declared, InlineExecutor(), anew=False)
     shutil.rmtree("studies")
     assert facts(read.read_trials(declared.folder, declared)) == facts(trials)
-    found = list(verify.differences(declared, range(14), trial_run.curves(declared, range(14)), InlineExecutor()))
+    found = list(verify.differences(declared, range(14), trial_run.curves(declared, range(14)), Anew()))
     assert found == [(number, "") for number in range(14)]
 
 

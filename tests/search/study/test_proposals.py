@@ -9,7 +9,7 @@ from typing import Any
 import optuna
 import pytest
 from conftest import InlineExecutor, facts, run
-from contract import CONTRACT, once, spec
+from contract import CONTRACT, spec
 from optuna.trial import TrialState
 
 from reprotune.data.stored import StoredDataset
@@ -29,7 +29,6 @@ def test_what_a_sampler_hands_on_changes_no_proposal(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    once(monkeypatch)
     declared = replace(spec(dataset, name, sampler=sampler, n_trials=15), window=3)
     trials = facts(run(declared, tmp_path / "handed_on"))
     monkeypatch.setattr(proposals, "successor", lambda name, seed, _: SAMPLERS[name](seed))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from conftest import SPACE, Dying, Killed, facts, make_params, run
-from contract import Backwards, once, spec
+from contract import Backwards, spec
 
 from reprotune.data.stored import StoredDataset
 from reprotune.errors import ParamsError
@@ -43,7 +43,6 @@ def test_what_ends_a_study_is_a_function_of_its_told_trials(
     dataset: StoredDataset,
     pools: dict[int, Executor],
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """At the same trial with any workers, in any order of finishing, after kills; and it can be lengthened."""
     declared = replace(spec(dataset, name, sampler=sampler, pruner=pruner, n_trials=14), window=4)
@@ -53,7 +52,6 @@ def test_what_ends_a_study_is_a_function_of_its_told_trials(
     assert ended_by(ending, trials) == next(iter(end))
     assert ended_by(ending, trials[:-1]) is None
     assert facts(run(ending, tmp_path / "three", pools[3])) == facts(trials)
-    once(monkeypatch)
     assert facts(run(ending, tmp_path / "backwards", Backwards())) == facts(trials)
     for kill in (3, 1):
         with pytest.raises(Killed):

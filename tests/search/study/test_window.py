@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from conftest import Dying, InlineExecutor, Killed, facts, make_params, run
-from contract import CONTRACT, Backwards, once, spec
+from contract import CONTRACT, Backwards, spec
 from optuna.trial import TrialState
 from tasks import failing, hangs_once, killed_if_wide, lacks_memory_if_wide
 
@@ -27,7 +27,6 @@ def test_contract(
     dataset: StoredDataset,
     pools: dict[int, Executor],
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The same trials with 1 and 3 workers, in any order of finishing, after kills, and in a longer study."""
     declared = replace(spec(dataset, name, sampler=sampler, pruner=pruner, n_trials=14), window=4)
@@ -36,7 +35,6 @@ def test_contract(
     assert len({str(trial[1]) for trial in trials}) > 7
     assert facts(run(declared, tmp_path / "one", pools[1])) == trials
     assert facts(run(declared, tmp_path / "three", pools[3])) == trials
-    once(monkeypatch)
     assert facts(run(declared, tmp_path / "backwards", Backwards())) == trials
 
     for kill in (3, 2, 5):
