@@ -132,7 +132,7 @@ TAKEN: dict[str, tuple[str, set[str]]] = {
         set(),
     ),
     "the arithmetic's digest": ("from reprotune.arithmetic import kernels; kernels.digest()", {"scipy", "torch"}),
-    "a trial": (
+    "a cost on the meta device, and a trial": (
         """
         from stages import download
         from reprotune import params
@@ -140,28 +140,18 @@ TAKEN: dict[str, tuple[str, set[str]]] = {
         from reprotune.search.history import HistorySnapshot
         from reprotune.search.space import default_config
         from reprotune.search.trial import Task, run_trial
+        from reprotune.training.cost import measure
+        from reprotune.training.models import MODELS, meta_model
         from reprotune.training.optimizers import OPTIMIZERS
         download.main()
         config, stored = default_config(params.load()), StoredDataset(Path("data/mnist_5k"))
+        own = {"channels_1": 8, "channels_2": 8, "blocks": 2, "kernel": 3, "pooling": "average"}
+        for name in MODELS:
+            measure(meta_model({**config, **own, "model": name}, stored.inputs), stored.inputs.shape)
         for name in OPTIMIZERS:
             chosen = {**config, "optimizer": name, "momentum": 0.5, "epochs": 1, "schedule": "one_cycle"}
             task = Task(0, chosen, 0, stored.folder, stored.digest, "cpu", None, "none", {}, HistorySnapshot())
             assert run_trial(task).state == "COMPLETE"
-        """,
-        {"optuna", "thop", "torch"},
-    ),
-    "a cost on the meta device": (
-        """
-        from reprotune import params
-        from reprotune.data.images import Inputs
-        from reprotune.search.space import default_config
-        from reprotune.training.cost import measure
-        from reprotune.training.models import MODELS, meta_model
-        inputs = Inputs((1, 28, 28), 10, (0.1,), (0.3,))
-        own = {"channels_1": 8, "channels_2": 8, "blocks": 2, "kernel": 3, "pooling": "average"}
-        for name in MODELS:
-            config = {**default_config(params.load()), **own, "model": name}
-            measure(meta_model(config, inputs), inputs.shape)
         """,
         {"optuna", "thop", "torch"},
     ),

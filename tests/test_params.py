@@ -1,3 +1,4 @@
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from reprotune.search import space
 from reprotune.search.study import declaration
 
 TEXT = committed("params.yaml")
+CONTENT = YAML(typ="safe").load(TEXT)
 LR = "search_space.lr"
 MAPPING = "a plain value, or a mapping whose type is int, float or categorical"
 
@@ -217,7 +219,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("key", "value", "line"), REFUSED)
 def test_bad_values_are_refused_in_one_line(tmp_path: Path, key: str, value: Any, line: str) -> None:
-    content = YAML(typ="safe").load(TEXT)
+    content = deepcopy(CONTENT)
     *sections, last = key.split(".")
     target = content
     for section in sections:
