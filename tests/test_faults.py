@@ -159,6 +159,7 @@ def test_a_journal_that_is_recovered(
     assert len(runs(repository, declared.name)[1]) == declared.n_trials
 
 
+@pytest.mark.usefixtures("untracked")
 @pytest.mark.parametrize("damage", REFUSED)
 def test_a_journal_that_is_refused(
     damage: str, repository: Path, dataset: StoredDataset, undisturbed: tuple[Path, dict[str, str]]

@@ -29,7 +29,7 @@ def test_what_a_sampler_hands_on_changes_no_proposal(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    declared = replace(spec(dataset, name, sampler=sampler, n_trials=15), window=3)
+    declared = replace(spec(dataset, name, sampler=sampler, n_trials=14), window=3)
     trials = facts(run(declared, tmp_path / "handed_on"))
     monkeypatch.setattr(proposals, "successor", lambda name, seed, _: SAMPLERS[name](seed))
     assert facts(run(declared, tmp_path / "new")) == trials
@@ -71,7 +71,7 @@ def test_a_sampler_learns_how_good_a_pruned_trial_was(
             pruned = Result("PRUNED", (Epoch(1.0, 1.0, accuracy),), Cost(flops=2, macs=1, parameters=1), "as told")
             return super().submit(lambda _: pruned, *args, **kwargs)
 
-    n_trials = 15 if sampler == "gp" else 60  # GP learns after 10 trials, NSGA-II after a generation of 50
+    n_trials = 14 if sampler == "gp" else 60  # GP learns after 10 trials, NSGA-II after a generation of 50
     declared = spec(dataset, name, sampler=sampler, n_trials=n_trials)
     good, bad = (run(declared, tmp_path / str(sign), Pruning(sign)) for sign in (1, -1))
     assert [t.config for t in good][:8] == [t.config for t in bad][:8]
@@ -104,7 +104,7 @@ def test_a_sampler_sees_what_is_below_the_floor(
         seen.update({t.number: t.constraints["min_accuracy"] for t in self.get_trials() if t.state.is_finished()})
         return told
 
-    n_trials = 15 if sampler == "gp" else 60
+    n_trials = 14 if sampler == "gp" else 60
     declared = spec(dataset, "multi_objective", sampler=sampler, n_trials=n_trials)
     executor = Telling(lambda config: 0.1 * config["width_1"])
     free = run(declared, tmp_path / "free", executor)

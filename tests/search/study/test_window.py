@@ -63,7 +63,7 @@ def test_contract_within_limits(
     monkeypatch.setattr(proposals, "ATTEMPTS", 6)
     monkeypatch.setattr(proposals, "BY_SAMPLER", 4)
     floor = {"min_accuracy": 0.45} if name == "multi_objective" else {}
-    count = 70 if sampler == "grid" else 14
+    count = 60 if sampler == "grid" else 14
     declared = replace(spec(dataset, name, sampler=sampler, n_trials=count, **LIMITS, **floor), window=4)
     told = run(declared, tmp_path / "inline")
     trials = facts(told)
@@ -234,7 +234,7 @@ def test_a_trial_whose_worker_dies_or_hangs_fails(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Which trials fail depends on nothing but the trials, and the study goes on."""
-    declared = replace(spec(dataset, n_trials=8), trial_timeout=5.0 if work is hangs_once else None)
+    declared = replace(spec(dataset, n_trials=8), trial_timeout=3.0 if work is hangs_once else None)
     expected = facts(run(declared, tmp_path / "undisturbed"))
     monkeypatch.setattr(window, "run_trial", work)
     trials = run(declared, tmp_path / "disturbed", pools[workers])
