@@ -1,8 +1,9 @@
 """What a start costs, and a small change: `python -m benchmarks.start OTHER`, this checkout against another one.
 
 Clones of both, pair by pair in turn, run `dvc repro` from nothing, then after each of CHANGES; `--tiny` (3 trials of an
-epoch on 500 images a study) shows what is fixed. CPU counts every process, the workers' server too, which `time` does
-not see. Prints medians over the rounds, this checkout's as a share of the other's. docs/performance.md has results.
+epoch on 500 images a study) shows what is fixed. A checkout that has an environment, `.venv`, is run by it. CPU counts
+every process, the workers' server too, which `time` does not see. Prints medians over the rounds, this checkout's as a
+share of the other's. docs/performance.md has results.
 """
 
 import argparse
@@ -63,10 +64,10 @@ CHANGES: Mapping[str, Callable[[Path], None]] = {
 }
 
 
-def spent(command: list[str], checkout: Path) -> tuple[float, float]:
-    """(seconds, seconds of CPU) of the command and of all that it leaves behind."""
+def spent(command: list[str], checkout: Path, programs: Path) -> tuple[float, float]:
+    """(seconds, seconds of CPU) of the command and of all that it leaves behind. programs: of an environment."""
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-    variables = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    variables = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}"}
     subprocess.run(command, cwd=checkout, env=variables, check=True, stdout=subprocess.DEVNULL)
     seconds = time.monotonic() - started
     while True:
@@ -78,9 +79,9 @@ def spent(command: list[str], checkout: Path) -> tuple[float, float]:
     return seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def first_trial(checkout: Path) -> tuple[float, float]:
+def first_trial(checkout: Path, programs: Path) -> tuple[float, float]:
     """Seconds from a stage's start until its first trial is told; and its CPU until it is killed then: none."""
-    command, started = [sys.executable, "-m", "stages.single_objective", "-f"], time.monotonic()
+    command, started = [str(programs / "python"), "-m", "stages.single_objective", "-f"], time.monotonic()
     with subprocess.Popen(command, cwd=checkout, stdout=subprocess.PIPE, text=True) as stage:
         assert stage.stdout is not None
         next(line for line in stage.stdout if line.startswith("["))
@@ -93,11 +94,12 @@ def measured(origin: Path, folder: Path, small: bool) -> Measured:
     subprocess.run(["git", "clone", "--quiet", str(origin), str(folder)], check=True)  # noqa: S607
     if small:
         edit(folder, tiny)
-    found = {}
+    own = origin / ".venv/bin"
+    programs, found = own if own.exists() else Path(sys.executable).parent, {}
     for name, change in CHANGES.items():
         change(folder)
-        found[name] = spent(["dvc", "repro"], folder)
-    return found | {"a study's first trial": first_trial(folder)}
+        found[name] = spent(["dvc", "repro"], folder, programs)
+    return found | {"a study's first trial": first_trial(folder, programs)}
 
 
 def main() -> None:
