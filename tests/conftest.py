@@ -241,7 +241,7 @@ CONFIG = {**make_params().training.hyperparameters, "model": "mlp", "layers": 1,
 CONFIG |= {"lr": 0.01, "batch_size": 32, "epochs": 2}
 
 
-_trained: dict[bytes, bytes] = {}
+_trained: dict[bytes, Result] = {}
 
 
 def trained_once(task: Task) -> Result:
@@ -250,9 +250,8 @@ def trained_once(task: Task) -> Result:
     """
     key = pickle.dumps(task)
     if key not in _trained:
-        _trained[key] = pickle.dumps(run_trial(task))
-    result: Result = pickle.loads(_trained[key])
-    return result
+        _trained[key] = run_trial(task)
+    return _trained[key]
 
 
 def once(work: Any) -> Any:
