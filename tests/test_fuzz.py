@@ -95,7 +95,7 @@ def changed(draw: st.DrawFn) -> dict[str, Any]:
     return content
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, suppress_health_check=list(HealthCheck))
 @given(content=changed())
 def test_any_params_file(
     content: dict[str, Any], dataset: StoredDataset, tmp_path_factory: pytest.TempPathFactory

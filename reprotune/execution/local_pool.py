@@ -1,5 +1,6 @@
 """The engine local: worker processes on this machine."""
 
+import atexit
 import gc
 import math
 import multiprocessing
@@ -13,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, ProcessPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from reprotune.errors import UserError
@@ -139,8 +140,15 @@ def started(execution: Execution, workers: int, preloaded: Sequence[str] = _PREL
         context.set_forkserver_preload(["reprotune.execution.fork_server", *preloaded])
         with _ctrl_c_left_to_the_coordinator():
             multiprocessing.forkserver.ensure_running()  # imports while the coordinator does; the first task waits
+        atexit.register(_end_server)
     with _pool(lambda: ProcessPoolExecutor(workers, context, _in_worker), workers) as pool:
         yield pool
+
+
+def _end_server() -> None:
+    """At once: after a refusal it would go on to import, for seconds, and keep open what the coordinator prints to."""
+    with suppress(AttributeError, ProcessLookupError):  # a Python that names it otherwise; it has ended by itself
+        os.kill(multiprocessing.forkserver._forkserver._forkserver_pid, signal.SIGKILL)  # type: ignore[attr-defined]
 
 
 @contextmanager

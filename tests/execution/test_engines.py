@@ -63,6 +63,21 @@ if __name__ == "__main__":
     assert not alive
 
 
+def test_a_server_that_still_imports_ends_with_its_coordinator(tmp_path: Path) -> None:
+    """Which may have been refused: else what reads its output would wait for seconds."""
+    (tmp_path / "takes_long.py").write_text("import time; time.sleep(600)")
+    code = f"""
+from reprotune.execution import local_pool
+from reprotune.params import Execution
+if __name__ == "__main__":
+    with local_pool.started(Execution.model_validate({make_execution().model_dump()}), 1, ["takes_long"]):
+        print("refused")
+"""
+    variables = os.environ | {"PYTHONPATH": str(tmp_path)}
+    printed = subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, env=variables, text=True, timeout=60)
+    assert printed == "refused\n"
+
+
 @pytest.mark.parametrize("name", engines.ENGINES)
 def test_the_same_trials_by_workers_that_an_interruption_ends(
     name: str, dataset: StoredDataset, tmp_path: Path

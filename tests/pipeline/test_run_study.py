@@ -7,7 +7,9 @@ from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
+import optuna
 import pytest
 from conftest import CONFIG, Dying, InlineExecutor, Killed, facts, make_params, run
 
@@ -77,9 +79,17 @@ def test_an_unfinished_study_of_older_code_is_not_continued(
 
 @pytest.mark.usefixtures("untracked")
 def test_a_finished_study_of_older_code_is_no_news(
-    dataset: StoredDataset, repository: Path, capsys: pytest.CaptureFixture[str]
+    dataset: StoredDataset, repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """Nor is it loaded, unless it was lengthened."""
     declared = declaration.from_params(make_params(single_objective__n_trials=3), "single_objective", dataset)
-    run(replace(declared, seed=1), repository)
+    older = replace(declared, seed=1)
+    run(older, repository)
+    loaded = Mock(wraps=optuna.load_study)
+    monkeypatch.setattr(optuna, "load_study", loaded)
     run_study(declared, InlineExecutor(), anew=False)
     assert "unfinished" not in capsys.readouterr().out
+    loaded.assert_not_called()
+    with pytest.raises(Killed):
+        run(replace(older, n_trials=9), repository, Dying(5))
+    assert journal.unfinished(older.journal)

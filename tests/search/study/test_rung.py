@@ -76,14 +76,14 @@ def test_a_trial_at_its_rung(dataset: StoredDataset) -> None:
 def test_contract(
     name: str, sampler: str, pruner: str, dataset: StoredDataset, pools: dict[int, Executor], tmp_path: Path
 ) -> None:
-    """The same trials with 1 and 3 workers, in any order of finishing, after kills, and in a longer study."""
+    """The same trials with 3 workers, in any order of finishing, after kills, and in a longer study."""
     declared = spec(dataset, name, sampler, pruner)
     trials = run(declared, tmp_path / "inline")
     assert [trial.number for trial in trials] == list(range(14))
     ended = [trial for trial in trials if trial.result.at_rung]
     assert 2 < len(ended) < 12
     assert {len(trial.result.curve) for trial in ended} == {1}
-    for executor in (pools[1], pools[3], Backwards()):
+    for executor in (pools[3], Backwards()):
         assert facts(run(declared, tmp_path / str(id(executor)), executor)) == facts(trials)
     for kill in (3, 6, 1, 2):
         with pytest.raises(Killed):
