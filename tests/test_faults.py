@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import mlflow
@@ -193,9 +194,11 @@ def test_a_store_that_cannot_be_used_is_refused_before_a_trial_is_told(
     repository: Path,
     dataset: StoredDataset,
     undisturbed: tuple[Path, dict[str, str]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     database = sqlite3.connect(repository / "mlflow.db")
     prepare(database)
+    monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, timeout=0.1))  # a lock is waited for 5 s
     with pytest.raises(UserError, match=rf"MLflow's store at .*mlflow.db cannot be used: .*{why}") as refused:
         conduct(dataset)
     assert "\n" not in str(refused.value)
