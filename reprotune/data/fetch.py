@@ -73,8 +73,9 @@ def _folder(mirror: str | None) -> Path | None:
             raise ParamsError("data.mirror", one_line(mirror), "must be given without a user name and password")
         return None
     local = mirror.startswith("file://")
-    folder = Path(url2pathname(mirror.removeprefix("file://"))) if local else expanded(mirror)
-    if not folder.is_dir():
+    name = url2pathname(mirror.removeprefix("file://")) if local else mirror
+    folder = Path(name) if local else expanded(name)
+    if not name or not folder.is_dir():  # "" would be the current folder
         raise ParamsError(
             "data.mirror", one_line(mirror), "must be a folder, or an address with http://, https:// or file://"
         )

@@ -127,7 +127,7 @@ def check_names(images: Images) -> Path:
         whole = expanded(images.folder)
         raise ParamsError("data.images.folder", images.folder, f"must be written out, for DVC: {whole}")
     root = Path(images.folder)
-    if not root.is_dir():
+    if not images.folder or not root.is_dir():  # "" would be the current folder
         raise ParamsError("data.images.folder", images.folder, "must be a folder with a sub-folder for each class")
     names = [str(Path(folder, name)) for folder, *inside in os.walk(root) for names in inside for name in names]
     bad = [name for name in names if name != name.encode(errors="replace").decode()]

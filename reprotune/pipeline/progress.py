@@ -30,10 +30,11 @@ def display() -> Iterator[Show]:
 
 @contextmanager
 def _bar() -> Iterator[Show]:
-    from rich.progress import BarColumn, Progress, TextColumn
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
-    with Progress(BarColumn(bar_width=None), TextColumn("{task.fields[state]}"), expand=True) as progress:
-        bar = progress.add_task("", total=1.0, state="starts")
+    columns = SpinnerColumn("line"), BarColumn(bar_width=None), TextColumn("{task.fields[state]}")
+    with Progress(*columns, expand=True) as progress:  # what turns shows that it works, however long a trial takes
+        bar = progress.add_task("", total=1.0, state="the first are trained")
         yield lambda share, state, line: progress.update(bar, completed=share, state=state)
 
 
@@ -70,8 +71,11 @@ class StudyProgress:
 
     def _left(self, elapsed: float, ended: bool) -> tuple[str, float]:
         """(minutes and seconds, share done), by trials or epochs at the speed so far or by the timeout, whichever ends
-        first. When `patience` ends a study is not known before it does.
+        first. When `patience` ends a study is not known before it does; nor what is left while trials are adopted,
+        which takes no time.
         """
+        if not elapsed and not ended:
+            return "?", self._told / self._spec.n_trials
         left = 0.0 if ended else elapsed / self._told * (self._spec.n_trials - self._told)
         if self._spec.max_epochs is not None and (epochs := self._stopping.epochs):
             left = min(left, elapsed / epochs * max(0, self._spec.max_epochs - epochs))

@@ -42,13 +42,13 @@ def importances(
     It is important if the best tenth of the trials have other values of it than the rest.
     among: the only ones that can be; None: all.
     """
-    study = optuna.create_study(direction=DIRECTIONS[objective])
+    study, searched = optuna.create_study(direction=DIRECTIONS[objective]), set[str]()
     for trial in trials:
         if trial.result.state == "COMPLETE":
             value = trial.result.value(objective)
             params, distributions = trial.optuna.params, trial.optuna.distributions
             study.add_trial(create_trial(value=value, params=params, distributions=distributions))
-    searched = {name for trial in study.trials for name, known in trial.distributions.items() if not known.single()}
+            searched |= {name for name, known in distributions.items() if not known.single()}
     if among is not None:
         searched &= set(among)
     with warnings.catch_warnings():

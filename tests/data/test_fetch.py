@@ -209,7 +209,8 @@ def test_a_missing_file_is_named(mirror: Path, server: Server) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["no/such/folder", "~nobody-of-this-name/mnist", "s3://bucket/mnist", "file:///no/such/folder"]
+    "name",
+    ["", "no/such/folder", "~nobody-of-this-name/mnist", "s3://bucket/mnist", "file:///no/such/folder", "file://"],
 )
 def test_a_mirror_that_is_none(name: str) -> None:
     with pytest.raises(UserError, match=rf"data.mirror = '{name}': must be a folder, or an address"):

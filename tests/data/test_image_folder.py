@@ -297,6 +297,8 @@ def test_bad_files_are_named(folder: Path) -> None:
 def test_too_few_are_refused(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"data.images.folder = '.*nowhere': must be a folder"):
         image_folder.find(images(tmp_path / "nowhere"))
+    with pytest.raises(UserError, match=r"data.images.folder = '': must be a folder"):  # and not the current one
+        image_folder.find(images(folder).model_copy(update={"folder": ""}))
     with pytest.raises(UserError, match=r"must hold 2 classes or more, not 0"):
         image_folder.find(images(folder / "cat/more"))
     (folder / "emu").mkdir()

@@ -44,6 +44,15 @@ def test_a_study_says_how_it_stands(dataset: StoredDataset, tmp_path: Path, name
     assert "0:00 left" in calls[-1][2]
 
 
+def test_trials_that_are_adopted_do_not_say_how_long_the_others_take(dataset: StoredDataset, tmp_path: Path) -> None:
+    declared = declaration.from_params(make_params(), "single_objective", dataset)
+    standing, calls = progress.StudyProgress(declared), list[tuple[float, str, str]]()
+    for trial in run(declared, tmp_path)[:2]:
+        standing.show(replace(trial, elapsed=0.0), lambda *call: calls.append(call))
+    assert [share for share, _, _ in calls] == [1 / 12, 2 / 12]
+    assert calls[-1][1].endswith(", ? left")
+
+
 def test_a_log_has_a_line_each(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["stage"])
     with progress.display() as show:
