@@ -50,8 +50,9 @@ def test_dependencies_are_pinned_with_hashes_and_fit_together() -> None:
     )
     assert len(pins) > 100
     assert len(pins) == len(re.findall(r"^[A-Za-z0-9]", text, re.MULTILINE))
-    done = subprocess.run([sys.executable, "-m", "pip", "check"], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout
+    command = [sys.executable, "-m", "uv", "pip", "check", "--python", sys.executable]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_no_dependency_is_under_the_agpl() -> None:

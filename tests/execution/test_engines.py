@@ -85,7 +85,7 @@ def test_the_same_trials_by_workers_that_an_interruption_ends(
     """And that nothing beyond this machine can reach."""
     declared = declaration.from_params(make_params(single_objective__n_trials=8), "single_objective", dataset)
     with pytest.raises(KeyboardInterrupt):
-        with engines.started(make_execution(engine=name, workers=2)) as executor:
+        with engines.started(make_execution(engine=name)) as executor:
             trials = run(declared, tmp_path / name, executor)
             family = [psutil.Process(), *psutil.Process().children(recursive=True)]
             listening = [c for process in family for c in process.net_connections("inet") if c.status == "LISTEN"]

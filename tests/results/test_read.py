@@ -141,9 +141,9 @@ def test_result_files_are_read_back(dataset: StoredDataset, name: str) -> None:
 @pytest.mark.parametrize("name", ["single_objective", "multi_objective"])
 @pytest.mark.parametrize("journals", ["journals", "no journals"])
 def test_a_lost_store_is_made_again(repository: Path, dataset: StoredDataset, name: str, journals: str) -> None:
-    declared = conduct(dataset, name, n_trials=10)
+    declared = conduct(dataset, name, n_trials=5)
     expected = statuses(name)
-    assert len(expected) == 11
+    assert len(expected) == 6
     for path in repository.glob("mlflow.db*"):
         path.unlink()
     if journals == "no journals":
@@ -151,15 +151,15 @@ def test_a_lost_store_is_made_again(repository: Path, dataset: StoredDataset, na
     client = MlflowClient(f"sqlite:///{Path.cwd() / 'mlflow.db'}")
     written = set[str]()
     for _ in range(2):
-        assert run_study.backfill(declared) == 10
+        assert run_study.backfill(declared) == 5
         assert statuses(name) == expected
         parents, nested = runs(repository, name)
         written |= {run.info.run_id for run in (*parents, *nested.values())}
         locations = {e.name: e.artifact_location for e in client.search_experiments() if e.name != "Default"}
         assert locations == {name: (Path.cwd() / "mlruns" / name).as_uri()}
         points = client.get_metric_history(parents[0].info.run_id, "best_accuracy_by_trial")
-        assert sorted(point.step for point in points) == list(range(10))
-    assert len(written) == 11  # the second time, nothing is written again
+        assert sorted(point.step for point in points) == list(range(5))
+    assert len(written) == 6  # the second time, nothing is written again
 
 
 @pytest.mark.parametrize("trainings", [4, 11])
@@ -191,7 +191,7 @@ def test_of_a_study_that_has_grown_the_journal_holds_more(repository: Path, data
 
 
 def test_results_of_other_params_are_not_taken_for_the_studys_own(repository: Path, dataset: StoredDataset) -> None:
-    conduct(dataset)
+    conduct(dataset, n_trials=4)
     shutil.rmtree("studies")
     before = statuses("single_objective")
     for change in ({"seed": 7}, {"single_objective__pruner": "none"}, {"single_objective__search_space": EVERYTHING}):
@@ -209,7 +209,7 @@ def test_results_of_other_params_are_not_taken_for_the_studys_own(repository: Pa
 def test_results_of_another_environment_are_tracked_as_its_own(
     repository: Path, dataset: StoredDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    declared = conduct(dataset)
+    declared = conduct(dataset, n_trials=4)
     expected = statuses("single_objective")
     shutil.rmtree("studies")
     for path in repository.glob("mlflow.db*"):
