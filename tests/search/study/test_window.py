@@ -54,7 +54,6 @@ def test_contract_within_limits(
     name: str,
     sampler: str,
     dataset: StoredDataset,
-    pools: dict[int, Executor],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -77,7 +76,6 @@ def test_contract_within_limits(
         assert trial.optuna.user_attrs["attempts"] == (1 if sampler == "grid" else proposals.ATTEMPTS) or not above
     again = [trial.number for trial in told if trial.optuna.user_attrs["attempts"] > 1 and not trial.result.untrained]
     assert bool(again) == (sampler != "grid")
-    assert facts(run(declared, tmp_path / "three", pools[3])) == trials
     assert facts(run(declared, tmp_path / "backwards", Backwards())) == trials
     for kill in (1, 2):
         with pytest.raises(Killed):
