@@ -190,9 +190,10 @@ def test_dvc_commands(clone: Clone) -> None:
 
 
 def test_an_experiment_ends_up_in_the_repositorys_store(clone: Clone) -> None:
-    """So do the queue's, which tests/cluster/test_team.py runs."""
+    """So do the queue's, which tests/cluster/test_team.py runs. Its files are made from nothing, here in ASCII."""
     change = ("-S", "single_objective.n_trials=2")
-    clone.run("dvc", "exp", "run", "-n", "elsewhere", "--temp", *change, "single_objective")
+    command = ("dvc", "exp", "run", "-n", "elsewhere", "--temp", *change, "single_objective")
+    clone.run(*command, variables=ASCII_ONLY)
     assert [sum(runs.values()) for runs in clone.statuses("single_objective")] == [TRIALS, 2]
     assert "elsewhere" in clone.run("dvc", "exp", "show", "--csv")
     assert clone.status() == ""

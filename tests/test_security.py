@@ -50,7 +50,7 @@ def test_dependencies_are_pinned_with_hashes_and_fit_together() -> None:
     )
     assert len(pins) > 100
     assert len(pins) == len(re.findall(r"^[A-Za-z0-9]", text, re.MULTILINE))
-    command = [sys.executable, "-m", "uv", "pip", "check", "--python", sys.executable]
+    command = [sys.executable, "-m", "uv", "--no-cache", "pip", "check", "--python", sys.executable]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 

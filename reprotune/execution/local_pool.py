@@ -138,17 +138,18 @@ def started(execution: Execution, workers: int, preloaded: Sequence[str] = _PREL
     if "forkserver" in methods:
         _place_sockets()
         context.set_forkserver_preload(["reprotune.execution.fork_server", *preloaded])
+        atexit.register(_end_server)
         with _ctrl_c_left_to_the_coordinator():
             multiprocessing.forkserver.ensure_running()  # imports while the coordinator does; the first task waits
-        atexit.register(_end_server)
     with _pool(lambda: ProcessPoolExecutor(workers, context, _in_worker), workers) as pool:
         yield pool
 
 
 def _end_server() -> None:
     """At once: after a refusal it would go on to import, for seconds, and keep open what the coordinator prints to."""
-    with suppress(AttributeError, ProcessLookupError):  # a Python that names it otherwise; it has ended by itself
-        os.kill(multiprocessing.forkserver._forkserver._forkserver_pid, signal.SIGKILL)  # type: ignore[attr-defined]
+    with suppress(AttributeError, ProcessLookupError):  # a Python that names it otherwise; it was waited for
+        if pid := multiprocessing.forkserver._forkserver._forkserver_pid:  # type: ignore[attr-defined]
+            os.kill(pid, signal.SIGKILL)
 
 
 @contextmanager

@@ -34,8 +34,9 @@ def _bar() -> Iterator[Show]:
 
     columns = SpinnerColumn("line"), BarColumn(bar_width=None), TextColumn("{task.fields[state]}")
     with Progress(*columns, expand=True) as progress:  # what turns shows that it works, however long a trial takes
-        bar = progress.add_task("", total=1.0, state="the first are trained")
-        yield lambda share, state, line: progress.update(bar, completed=share, state=state)
+        bar = progress.add_task("", total=1000, state="starts")
+        # `update` would leave one that was full as it is, though finalists may follow.
+        yield lambda share, state, line: progress.reset(bar, completed=int(1000 * share), state=state)
 
 
 class StudyProgress:
@@ -71,14 +72,15 @@ class StudyProgress:
 
     def _left(self, elapsed: float, ended: bool) -> tuple[str, float]:
         """(minutes and seconds, share done), by trials or epochs at the speed so far or by the timeout, whichever ends
-        first. When `patience` ends a study is not known before it does; nor what is left while trials are adopted,
-        which takes no time.
+        first. When `patience` ends a study is not known before it does. Adopted trials took no time.
         """
-        if not elapsed and not ended:
-            return "?", self._told / self._spec.n_trials
-        left = 0.0 if ended else elapsed / self._told * (self._spec.n_trials - self._told)
-        if self._spec.max_epochs is not None and (epochs := self._stopping.epochs):
-            left = min(left, elapsed / epochs * max(0, self._spec.max_epochs - epochs))
+        trained = self._told - len(self._spec.adopted)
+        if not ended and (trained <= 0 or not elapsed):
+            return "?", 0.0
+        left = 0.0 if ended else elapsed / trained * (self._spec.n_trials - self._told)
+        epochs = self._stopping.epochs - sum(len(result.curve) for _, result in self._spec.adopted)
+        if self._spec.max_epochs is not None and epochs:
+            left = min(left, elapsed / epochs * max(0, self._spec.max_epochs - self._stopping.epochs))
         if self._spec.timeout is not None:
             left = min(left, max(0.0, self._spec.timeout - elapsed))
         return f"{int(left) // 60}:{int(left) % 60:02}", elapsed / (elapsed + left) if left else 1.0

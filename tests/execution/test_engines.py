@@ -65,7 +65,7 @@ if __name__ == "__main__":
 
 def test_a_server_that_still_imports_ends_with_its_coordinator(tmp_path: Path) -> None:
     """Which may have been refused: else what reads its output would wait for seconds."""
-    (tmp_path / "takes_long.py").write_text("import time; time.sleep(600)")
+    (tmp_path / "takes_long.py").write_text("import time; time.sleep(90)")
     code = f"""
 from reprotune.execution import local_pool
 from reprotune.params import Execution

@@ -1,6 +1,7 @@
 """What a person reads while a study runs."""
 
 import io
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -44,13 +45,17 @@ def test_a_study_says_how_it_stands(dataset: StoredDataset, tmp_path: Path, name
     assert "0:00 left" in calls[-1][2]
 
 
-def test_trials_that_are_adopted_do_not_say_how_long_the_others_take(dataset: StoredDataset, tmp_path: Path) -> None:
+def test_adopted_trials_do_not_say_how_long_the_others_take(dataset: StoredDataset, tmp_path: Path) -> None:
     declared = declaration.from_params(make_params(), "single_objective", dataset)
-    standing, calls = progress.StudyProgress(declared), list[tuple[float, str, str]]()
-    for trial in run(declared, tmp_path)[:2]:
-        standing.show(replace(trial, elapsed=0.0), lambda *call: calls.append(call))
-    assert [share for share, _, _ in calls] == [1 / 12, 2 / 12]
-    assert calls[-1][1].endswith(", ? left")
+    trials = run(declared, tmp_path)
+    declared = replace(declared, adopted=tuple((trial.config, trial.result) for trial in trials[:2]))
+    epochs = [len(trial.result.curve) for trial in trials[:3]]
+    for end, left in ((None, "9:00"), (sum(epochs) + epochs[2], "1:00")):  # as many epochs as it took 60 s for
+        standing, calls = progress.StudyProgress(replace(declared, max_epochs=end)), list[tuple[float, str, str]]()
+        for trial, elapsed in zip(trials, (0.0, 0.0, 60.0), strict=False):
+            standing.show(replace(trial, elapsed=elapsed), lambda *call: calls.append(call))  # noqa: B023
+        assert [share for share, _, _ in calls[:2]] == [0.0, 0.0]
+        assert [state.rpartition(", ")[2] for _, state, _ in calls] == ["? left", "? left", f"{left} left"]
 
 
 def test_a_log_has_a_line_each(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,8 +82,10 @@ def test_a_terminal_of_80_columns_has_all_of_it_in_one_line(monkeypatch: pytest.
     monkeypatch.setattr(sys, "stdout", terminal)
     state = "1000/1000, 100 pruned, 10 failed, best 0.9427, front 13, 10:20 left"
     with progress.display() as show:
+        show(1.0, "whole", "")
         show(0.5, state, "")
-    assert state in terminal.getvalue()
+    last = next(line for line in reversed(terminal.getvalue().splitlines()) if state in line)
+    assert re.search(r"[-\\|/]", last.partition(state)[0])  # it turns, after a share of 1 too
 
 
 def test_a_terminal_that_cannot_move_its_cursor_has_lines(monkeypatch: pytest.MonkeyPatch) -> None:
