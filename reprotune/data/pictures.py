@@ -56,12 +56,36 @@ def load(path: Path) -> Picture:
         raise Unreadable("empty")
     try:
         with warnings.catch_warnings(action="ignore"), Image.open(path, formats=FORMATS) as opened:
-            deep = opened.mode.startswith(("I", "F")) or ";16" in str(opened.tile)
-            return Picture(_upright(opened), deep, _several(opened))
+            white, deep = _own_white(opened), _is_deep(opened)
+            image = _upright(opened)
+            return Picture(_as_written(image, white) if white and image.mode == "I" else image, deep, _several(opened))
+    except Unreadable:
+        raise
     except UnidentifiedImageError:
         raise Unreadable(f"no {', '.join(FORMATS[:-1])} or {FORMATS[-1]}, or without pixels") from None
     except Exception as error:  # Pillow's readers raise whatever a broken file makes them trip over
         raise Unreadable(one_line(error) or type(error).__name__) from None
+
+
+def _is_deep(opened: "Image") -> bool:
+    if opened.mode.startswith(("I", "F")) or ";16" in str(opened.tile) or _own_white(opened) == _SIXTEEN_BITS[1]:
+        return True
+    if opened.format == "TIFF" and max(opened.tag_v2.get(258, (8,))) > 8:  # bits a sample, of which Pillow reads 8
+        raise Unreadable("16-bit colour in a plane for each channel, which cannot be read")
+    return False
+
+
+def _own_white(opened: "Image") -> int | None:
+    """What a PPM or PGM file says is white, if Pillow scales by it."""
+    arguments = opened.tile[0].args if opened.format == "PPM" else None
+    return int(arguments[1]) if isinstance(arguments, tuple) else None
+
+
+def _as_written(image: "Image", white: int) -> "Image":
+    """With the values of the file, of which Pillow has made 0 to 65535."""
+    from PIL import Image
+
+    return Image.fromarray(np.rint(np.asarray(image) * (white / _SIXTEEN_BITS[1])).astype(np.int32))
 
 
 def _upright(opened: "Image") -> "Image":

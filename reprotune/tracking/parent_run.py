@@ -68,10 +68,17 @@ class ParentRun:
         for run in store.nested(self._client, self._run.info.experiment_id, self.id):
             number = store.number(run)
             if number is None or number in runs:
-                self._client.delete_run(run.info.run_id)
+                self._drop(run.info.run_id)
             else:
                 runs[number] = run
         return runs
+
+    def _drop(self, run_id: str) -> None:
+        """Delete a run that tells of no trial of the study any more; one with a person's note is theirs from now on."""
+        if trial_run.has_a_persons_note(self._client.get_run(run_id)):
+            self._client.delete_tag(run_id, store.MARK)
+        else:
+            self._client.delete_run(run_id)
 
     @property
     def id(self) -> str:
@@ -81,7 +88,7 @@ class ParentRun:
         """The nested run of a told trial, unless it is there."""
         found = self._found.pop(trial.number, None)
         if found and not trial_run.tells(found, trial):  # what failed because of the machine was trained again
-            self._client.delete_run(self._nested.pop(trial.number))
+            self._drop(self._nested.pop(trial.number))
         if trial.number not in self._nested:
             self._ended = None
             self._nested[trial.number] = trial_run.write(self._client, self._run, spec, study, trial)
@@ -106,7 +113,7 @@ class ParentRun:
     def keep_only(self, trials: int) -> None:
         """Drop the runs of trials beyond the study's number of trials, which may have been lowered."""
         for number in [number for number in self._nested if number >= trials]:
-            self._client.delete_run(self._nested.pop(number))
+            self._drop(self._nested.pop(number))
 
     def log_series(self, series: Mapping[str, Sequence[float]], trials: "Sequence[Trial]") -> None:
         """Metrics with a value for each trial number. Those that are there are not logged again."""

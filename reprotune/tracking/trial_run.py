@@ -3,6 +3,7 @@
 Points carry the time at which their trial ended, so that a point that is logged again is the same point.
 """
 
+import re
 import warnings
 from collections.abc import Sequence
 from copy import copy
@@ -33,7 +34,7 @@ def write(client: "MlflowClient", parent: "Run", spec: "StudySpec", study: "Stud
     tags = {"mlflow.parentRunId": parent.info.run_id, "study": parent.data.tags["study"], "reason": result.reason}
     tags[store.MARK] = str(trial.number)
     if result.reason:
-        tags[store.NOTE] = f"{_STATES[result.state]} after epoch {len(result.curve)}: {result.reason}"
+        tags[store.NOTE] = f"{_STATES[result.state]} after epoch {len(result.curve)}: {result.reason}"  # also below
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="MLflowCallback has been deprecated", category=FutureWarning)
         callback = MLflowCallback(
@@ -49,6 +50,12 @@ def write(client: "MlflowClient", parent: "Run", spec: "StudySpec", study: "Stud
     client.set_terminated(seen.run_id, _STATUS[result.state], seen.began + round(1000 * (result.seconds or 0)))
     store.log(client, seen.run_id, _points(trial))
     return seen.run_id
+
+
+def has_a_persons_note(run: "Run") -> bool:
+    reason = re.escape(run.data.tags.get("reason", ""))
+    note = run.data.tags.get(store.NOTE, "")
+    return bool(note) and not re.fullmatch(rf"({'|'.join(_STATES.values())}) after epoch \d+: {reason}", note)
 
 
 def tells(run: "Run", trial: "Trial") -> bool:

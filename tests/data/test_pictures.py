@@ -150,6 +150,49 @@ def test_colour_of_16_bits_is_never_nearly_black(
         pictures.take([path], images())
 
 
+@pytest.mark.parametrize("kind", [b"P6", b"P3"])
+def test_nor_in_a_ppm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: bytes) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "x.ppm"
+
+    def write(white: int, values: list[int]) -> None:
+        as_bytes = np.array(values, dtype=">u2").tobytes() if kind == b"P6" else " ".join(map(str, values)).encode()
+        path.write_bytes(b"%s 2 1 %d\n" % (kind, white) + as_bytes)
+
+    write(65535, [0] * 3 + [65535] * 3)
+    assert pictures.take([path], images()).images.tolist() == [[[[0, 255]]]]
+    write(4095, [0] * 3 + [4095] * 3)  # the file says what is white
+    assert pictures.take([path], images()).images.tolist() == [[[[0, 255]]]]
+    write(65535, [0] * 3 + [4095] * 3)
+    with pytest.raises(UserError, match=r"x.ppm \(16-bit colour, which can be read from 0 to 65535 alone"):
+        pictures.take([path], images())
+
+
+@pytest.mark.parametrize("kind", [b"P5", b"P2"])
+def test_a_range_is_of_the_values_in_a_pgm_whatever_it_says_is_white(tmp_path: Path, kind: bytes) -> None:
+    path = tmp_path / "x.pgm"
+    values = [0, 1000]
+    as_bytes = np.array(values, dtype=">u2").tobytes() if kind == b"P5" else b"0 1000"
+    for white in (1000, 4095, 65535):
+        path.write_bytes(b"%s 2 1 %d\n" % (kind, white) + as_bytes)
+        picture = pictures.load(path)
+        assert (picture.deep, np.asarray(picture.image).tolist()) == (True, [values])
+        assert seen(path, (0, 2000)) == [[[0, 128]]]
+
+
+def test_16_bits_in_planes_are_refused(tmp_path: Path) -> None:
+    """Of which Pillow reads every second byte as a pixel."""
+    tags = {256: 2, 257: 1, 259: 1, 262: 2, 277: 3, 278: 1, 284: 2}  # two pixels, RGB, uncompressed, planes
+    places = {258: (3, 3, 134), 273: (4, 3, 140), 279: (4, 3, 152)}  # (type, count, offset) of bits, planes, bytes
+    entries = {tag: struct.pack("<HHIHH", tag, 3, 1, value, 0) for tag, value in tags.items()}
+    entries |= {tag: struct.pack("<HHII", tag, *place) for tag, place in places.items()}
+    body = b"".join(entries[tag] for tag in sorted(entries))
+    beyond = struct.pack("<3H6I", 16, 16, 16, 164, 168, 172, 4, 4, 4) + np.full(6, 4000, "<u2").tobytes()
+    (tmp_path / "x.tif").write_bytes(b"II*\0" + struct.pack("<IH", 8, len(entries)) + body + bytes(4) + beyond)
+    with pytest.raises(Unreadable, match="16-bit colour in a plane for each channel"):
+        pictures.load(tmp_path / "x.tif")
+
+
 @pytest.mark.parametrize("suffix", ["jpg", "png", "tif", "webp"])
 def test_pictures_are_upright(tmp_path: Path, suffix: str) -> None:
     exif = Image.Exif()

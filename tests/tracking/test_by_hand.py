@@ -1,6 +1,7 @@
 """What a person adds in MLflow's page or by its client stays, whatever happens to the runs around it."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from reprotune.search.study import declaration
 from reprotune.search.study.spec import StudySpec
 from reprotune.tracking import trial_run
 from reprotune.tracking.parent_run import parent_run
-from reprotune.tracking.store import NOTE
+from reprotune.tracking.store import MARK, NOTE
 
 NESTED: Mapping[str, Mapping[str, str]] = {
     "without tags": {},
@@ -84,6 +85,20 @@ def test_notes_and_tags(declared: StudySpec, repository: Path, client: MlflowCli
     for run in runs(client):
         assert run.data.tags[NOTE] == f"look at {run.info.run_id}"
         assert run.data.tags["seen"] == "yes"
+
+
+def test_a_note_on_a_trial_that_is_no_longer_one_of_the_study(
+    declared: StudySpec, repository: Path, client: MlflowClient
+) -> None:
+    """The run with it is the person's from then on; another is written if the trial is one again."""
+    track(replace(declared, n_trials=5), repository)
+    (noted,) = (run.info.run_id for run in runs(client) if run.data.tags.get(MARK) == "4")
+    client.set_tag(noted, NOTE, "look at this")
+    for n_trials in (3, 5, 3):
+        track(replace(declared, n_trials=n_trials), repository)
+        nested = {run.info.run_id: run.data.tags for run in runs(client) if "mlflow.parentRunId" in run.data.tags}
+        assert nested.pop(noted)[NOTE] == "look at this"
+        assert sorted(tags[MARK] for tags in nested.values()) == [str(number) for number in range(n_trials)]
 
 
 @pytest.mark.parametrize("edited", ["mine", "", None])
