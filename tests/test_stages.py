@@ -61,6 +61,7 @@ def interrupt():
         for child in psutil.Process().children(recursive=True):
             with contextlib.suppress(psutil.Error):
                 child.send_signal(signal.SIGINT)
+                child.send_signal(signal.SIGHUP)
         time.sleep(0.01)
 
 def main():

@@ -139,7 +139,7 @@ def started(execution: Execution, workers: int, preloaded: Sequence[str] = _PREL
         _place_sockets()
         context.set_forkserver_preload(["reprotune.execution.fork_server", *preloaded])
         atexit.register(_end_server)
-        with _ctrl_c_left_to_the_coordinator():
+        with _signals_left_to_the_coordinator():
             multiprocessing.forkserver.ensure_running()  # imports while the coordinator does; the first task waits
     with _pool(lambda: ProcessPoolExecutor(workers, context, _in_worker), workers) as pool:
         yield pool
@@ -153,10 +153,13 @@ def _end_server() -> None:
 
 
 @contextmanager
-def _ctrl_c_left_to_the_coordinator() -> Iterator[None]:
-    """What is started meanwhile never sees it, while it imports neither; the coordinator gets it at the end."""
-    multiprocessing.resource_tracker.ensure_running()  # which lets the signal through as it starts
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+def _signals_left_to_the_coordinator() -> Iterator[None]:
+    """What is started meanwhile never sees Ctrl-C or a closed terminal, while it imports neither; the coordinator gets
+    them at the end.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP])
+    multiprocessing.resource_tracker.ensure_running()  # it ignores Ctrl-C, and lets it through as it starts
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         yield
     finally:

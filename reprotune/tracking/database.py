@@ -62,6 +62,8 @@ def _make(database: Path) -> None:
             with closing(sqlite3.connect(made)) as connection:
                 connection.executescript(_EMPTY.read_text(encoding="utf-8"))
         mlflow.MlflowClient(address(made)).search_experiments()
+        for left in ("-journal", "-shm", "-wal"):  # SQLite would write what these hold of a deleted one into the new
+            database.with_name(database.name + left).unlink(missing_ok=True)
         made.replace(database)
 
 

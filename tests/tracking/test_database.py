@@ -121,6 +121,22 @@ def test_a_new_store_is_as_mlflow_itself_makes_it(empty_store: Path, tmp_path: P
     assert own == sorted(dumped(empty_store)) == sorted(lines)
 
 
+def test_what_is_left_of_a_deleted_store_is_not_in_the_new_one(empty_store: Path, repository: Path) -> None:
+    """SQLite keeps what was written last in files beside it, also after a stage has ended."""
+    path, left = repository / "mlflow.db", repository / "mlflow.db-wal"
+    database.write_ahead(path)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE old (number)")
+        connection.executemany("INSERT INTO old VALUES (?)", [(number,) for number in range(1000)])
+        connection.commit()
+        kept = left.read_bytes()
+    path.unlink()
+    left.write_bytes(kept)
+    database.prepare(path, ())
+    database.write_ahead(path)
+    assert sorted(dumped(path)) == sorted(dumped(empty_store))
+
+
 def test_another_mlflow_makes_its_own_store(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mlflow, "__version__", "3.99.0")
     monkeypatch.setattr(mlflow, "MlflowClient", lambda address: SimpleNamespace(search_experiments=list))
