@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reprotune import cli
-from reprotune.errors import named
+from reprotune.errors import UserError, named
 from reprotune.training.predictions import likeliest
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ def main() -> None:
     form.add_argument("--json", action="store_const", const=_print_json, dest="show", help="a list of objects")
     form.add_argument("--csv", action="store_const", const=_print_csv, dest="show", help="a row for each picture")
     arguments = parser.parse_intermixed_args()
+    if "" in sys.argv[1:]:  # as of a variable that is not set: it would be the current folder
+        raise UserError("'': is no path")
     from reprotune.training import saved_model
 
     model, description = saved_model.read()

@@ -7,7 +7,7 @@ import math
 import os
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from reprotune.data.fetch import expanded
 from reprotune.data.images import SPLITS, SplitName
-from reprotune.data.pictures import MODES
+from reprotune.data.pictures import MODES, entries, files
 from reprotune.data.splits import differ, numbered
 from reprotune.errors import ParamsError, UserError, named
 from reprotune.params import Images
@@ -23,10 +23,7 @@ from reprotune.params import Images
 LEAST = 10  # images of a class, so that it is in every split: 15 % of 10 are at least one
 _SPLITS: dict[str, SplitName] = {"train": "train", "training": "train", "test": "test", "testing": "test"}
 _SPLITS |= dict.fromkeys(("val", "valid", "validation"), "valid")
-_PROGRAMS = {"@eadir", "@recycle", "#recycle", "#snapshot", "$recycle.bin", "__macosx", "recycler", "lost+found"}
-_PROGRAMS |= {"system volume information", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "pax_global_header"}
 _CONTROLS = {"Cc", "Zl", "Zp"}  # in a name they would break lines, tables and figures
-_BESIDE = {".7z", ".gz", ".rar", ".tar", ".tgz", ".zip", ".aae", ".ini", ".lnk", ".xmp"}  # archives, and notes
 
 
 class Found(NamedTuple):
@@ -37,13 +34,13 @@ class Found(NamedTuple):
     paths: tuple[str, ...]  # below root
     labels: np.ndarray  # int64, (N,)
     splits: np.ndarray  # int64, (N,): which of SPLITS; train where the folder has no splits of its own
-    passed_over: tuple[tuple[str, str], ...]  # (why, name) of files and folders
+    passed_over: tuple[tuple[str, Path], ...]  # (why, which) of files and folders
 
 
 def find(images: Images) -> Found:
     """Raises UserError for what cannot be taken, or what DVC would not see."""
     root = check_names(images)
-    passed: list[tuple[str, str]] = []
+    passed: list[tuple[str, Path]] = []
     tops = _folders(root, passed)
     splits = _own_splits(images, tops)
     folders: list[tuple[SplitName, Path]] = [("train", root / name) for name in tops]
@@ -58,8 +55,13 @@ def find(images: Images) -> Found:
         raise UserError(
             f"{root}: names of classes with line breaks or control characters: {named(broken)}; rename them"
         )
+    composed = [unicodedata.normalize("NFC", name) for name in classes]
+    if twins := [name for name, form in zip(classes, composed, strict=True) if composed.count(form) > 1]:
+        raise UserError(f"{root}: names of classes that differ in their Unicode form alone: {named(twins)}; merge them")
     number = {name: i for i, name in enumerate(classes)}
-    rows = [(path, number[folder.name], split) for split, folder in folders for path in _files(folder, passed)]
+    rows = [
+        (path, number[folder.name], split) for split, folder in folders for path in files(folder, passed, refuse=True)
+    ]
     found = Found(
         root,
         tuple(classes),
@@ -116,7 +118,7 @@ def told(found: Found, images: Images, held_out: Mapping[SplitName, float]) -> s
     if shares:
         lines.append(f"held out: {', '.join(shares)}")
     for why in dict.fromkeys(why for why, _ in found.passed_over):
-        names = [name for reason, name in found.passed_over if reason == why]
+        names = [path.name for reason, path in found.passed_over if reason == why]
         lines.append(f"skipped, {why}: {len(names)} ({named(list(dict.fromkeys(names)))})")
     return "\n".join(f"{found.root}: {line}" for line in lines)
 
@@ -155,48 +157,11 @@ def _own_splits(images: Images, tops: Sequence[str]) -> dict[str, SplitName]:
     return splits
 
 
-def _folders(folder: Path, passed: list[tuple[str, str]]) -> list[str]:
+def _folders(folder: Path, passed: list[tuple[str, Path]]) -> list[str]:
     names = []
-    for entry in _entries(folder, passed):
+    for entry in entries(folder, passed, refuse=True):
         if entry.is_dir():
             names.append(entry.name)
         else:
-            passed.append(("outside of the class folders", entry.name))
+            passed.append(("outside of the class folders", Path(entry.path)))
     return names
-
-
-def _files(folder: Path, passed: list[tuple[str, str]]) -> Iterator[Path]:
-    """However deep."""
-    for entry in _entries(folder, passed):
-        if entry.is_dir():
-            yield from _files(Path(entry.path), passed)
-        else:
-            yield Path(entry.path)
-
-
-def _entries(folder: Path, passed: list[tuple[str, str]]) -> Iterator[os.DirEntry[str]]:
-    """What lies in it but for what is passed over; sorted, since a file system has an order of its own."""
-    try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except OSError as error:
-        raise UserError(f"{named([folder])}: cannot be read ({error.strerror})") from None
-    for entry in entries:
-        if why := _passed_over(entry):
-            passed.append((why, entry.name))
-        elif entry.is_symlink() and entry.is_dir():
-            line = "is a link to a folder, in which DVC sees no change: put the folder there, or set data.images.folder"
-            raise UserError(f"{named([entry.path])}: {line}")
-        elif not entry.is_dir() and not entry.is_file():
-            raise UserError(f"{named([entry.path])}: is not a file, or a link to none; remove it")
-        else:
-            yield entry
-
-
-def _passed_over(entry: os.DirEntry[str]) -> str | None:
-    """Why it is no picture and no class, if it is what programs leave beside pictures."""
-    if entry.name.startswith("."):
-        return "hidden"
-    name = entry.name.casefold()
-    if name in _PROGRAMS or (Path(name).suffix in _BESIDE and not entry.is_dir()):
-        return "left by programs"
-    return None

@@ -3,6 +3,7 @@
 Only the formats of a list are opened, whatever a file's name says: Pillow would hand others, EPS say, to a program.
 """
 
+import os
 import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,9 +20,25 @@ from reprotune.params import Fit, Images, Range
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+    from PIL.ImageFile import ImageFile
 
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")  # as Pillow calls them
 MODES = {"grey": "L", "rgb": "RGB"}
+# What programs leave beside pictures: thumbnails and trash of systems and of servers, halves of archives.
+_PROGRAMS = {"@eadir", "@recycle", "@recently-snapshot", "@tmp", "#recycle", "#snapshot", "$recycle.bin", "recycler"}
+_PROGRAMS |= {"__macosx", "network trash folder", "temporary items", "icon\r", "pax_global_header", "lost+found"}
+_PROGRAMS |= {"system volume information", "thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini"}
+_PROGRAMS_BEGIN = ("@__thumb", "@syno", "thumbs.db:", "found.00", "~$")
+# Archives, notes and lists, halves of downloads, copies that editors keep.
+_NO_PICTURES: tuple[str, ...] = (".7z", ".bz2", ".gz", ".rar", ".tar", ".tgz", ".xz", ".zip", ".zst")
+_NO_PICTURES += (".aae", ".ini", ".lnk", ".thm", ".torrent", ".url", ".xmp", ":zone.identifier")
+_NO_PICTURES += (".csv", ".db", ".html", ".json", ".md", ".tsv", ".txt", ".xml", ".yaml", ".yml")
+_NO_PICTURES += (".crdownload", ".icloud", ".part", ".bak", ".tmp", "~")
+_LINK, _NO_FILE = "a link to a folder", "not a file, or a link to none"
+_ADVICE = {
+    _LINK: ", in which DVC sees no change: put the folder there, or set data.images.folder",
+    _NO_FILE: "; remove it",
+}
 _DEPTHS = (8, 10, 12, 14, 16)  # bits of what cameras, scanners and microscopes give
 _SIXTEEN_BITS = (0, 65535)
 
@@ -30,14 +47,51 @@ class Unreadable(Exception):
     """Why a file is not taken as a picture."""
 
 
-def files(path: Path) -> Iterator[Path]:
-    """The file itself, or all in the folder, however deep, but for what is hidden; in the order of their names."""
-    if not path.is_dir():
-        yield path
-        return
-    for file in sorted(path.rglob("*")):
-        if not file.is_dir() and not any(part.startswith(".") for part in file.relative_to(path).parts):
-            yield file
+def files(folder: Path, passed: list[tuple[str, Path]], refuse: bool) -> Iterator[Path]:
+    """What may be a picture, however deep. passed, refuse: as for `entries`."""
+    for entry in entries(folder, passed, refuse):
+        if entry.is_dir():
+            yield from files(Path(entry.path), passed, refuse)
+        else:
+            yield Path(entry.path)
+
+
+def entries(folder: Path, passed: list[tuple[str, Path]], refuse: bool) -> Iterator[os.DirEntry[str]]:
+    """What lies in it, sorted, since a file system has an order of its own.
+
+    passed: gets (why, which) of what is passed over. refuse: raise UserError for what would be left out of a dataset.
+    """
+    try:
+        found = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        raise UserError(f"{named([folder])}: cannot be read ({error.strerror})") from None
+    for entry in found:
+        if why := _passed_over(entry):
+            passed.append((why, Path(entry.path)))
+        elif why := _left_out(entry):
+            if refuse:
+                raise UserError(f"{named([entry.path])}: is {why}{_ADVICE[why]}")
+            passed.append((why, Path(entry.path)))
+        else:
+            yield entry
+
+
+def _passed_over(entry: os.DirEntry[str]) -> str | None:
+    """Why it is no picture and no class."""
+    name = entry.name.casefold()
+    if name.startswith("."):
+        return "hidden"
+    if name in _PROGRAMS or name.startswith(_PROGRAMS_BEGIN):
+        return "left by programs"
+    if not entry.is_dir() and name.endswith(_NO_PICTURES):
+        return "no pictures by their names"
+    return None
+
+
+def _left_out(entry: os.DirEntry[str]) -> str | None:
+    if entry.is_dir():
+        return _LINK if entry.is_symlink() else None
+    return None if entry.is_file() else _NO_FILE
 
 
 class Picture(NamedTuple):
@@ -67,15 +121,17 @@ def load(path: Path) -> Picture:
         raise Unreadable(one_line(error) or type(error).__name__) from None
 
 
-def _is_deep(opened: "Image") -> bool:
+def _is_deep(opened: "ImageFile") -> bool:
     if opened.mode.startswith(("I", "F")) or ";16" in str(opened.tile) or _own_white(opened) == _SIXTEEN_BITS[1]:
         return True
-    if opened.format == "TIFF" and max(opened.tag_v2.get(258, (8,))) > 8:  # bits a sample, of which Pillow reads 8
+    if (
+        opened.format == "TIFF" and max(getattr(opened, "tag_v2", {}).get(258, (8,))) > 8
+    ):  # bits a sample, of which Pillow reads 8
         raise Unreadable("16-bit colour in a plane for each channel, which cannot be read")
     return False
 
 
-def _own_white(opened: "Image") -> int | None:
+def _own_white(opened: "ImageFile") -> int | None:
     """What a PPM or PGM file says is white, if Pillow scales by it."""
     arguments = opened.tile[0].args if opened.format == "PPM" else None
     return int(arguments[1]) if isinstance(arguments, tuple) else None

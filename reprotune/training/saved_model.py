@@ -127,8 +127,8 @@ def look_at_all(
 ) -> Iterator[tuple[Path, Seen]]:
     """Each picture, and in a folder all of them. passed: gets why → what in a folder is none. Raises UserError."""
     for path in paths:
-        count = 0
-        for file in pictures.files(path):
+        count, skipped = 0, list[tuple[str, Path]]()
+        for file in pictures.files(path, skipped, refuse=False) if path.is_dir() else [path]:
             try:
                 seen = look(model, description, file)
             except pictures.Unreadable as error:
@@ -138,6 +138,8 @@ def look_at_all(
             else:
                 count += 1
                 yield file, seen
+        for why, left in skipped:
+            passed.setdefault(why, []).append(left)
         if not count:
             raise UserError(f"{named([path])}: holds no readable image")
 

@@ -80,6 +80,8 @@ def seen(dataset: StoredDataset) -> dict[str, list[bytes]]:
 
 LEFT = [".git/x.png", "cat/.DS_Store", "dog/.thumbnails/x.png", "dog/._00.png", "cat/Thumbs.db", "dog/desktop.ini"]
 LEFT += ["@eaDir/x.png", "cat/@eaDir/00.png/x.jpg", "__MACOSX/cat/00.png", "$RECYCLE.BIN/x.png", "#recycle/x.png"]
+LEFT += ["Network Trash Folder/x.png", "@Recently-Snapshot/cat/x.png", "FOUND.000/x.png", "cat/@__thumb/x.png"]
+LEFT += ["cat/labels.csv", "dog/read me.txt", "cat/00.png:Zone.Identifier", "cat/x.png.crdownload", "cat/00.png~"]
 LEFT += [".Trash-1000/files/x.png", "cat/.ipynb_checkpoints/00.png", "cat.zip", "cat/00.xmp", "dog/Icon\r"]
 
 
@@ -124,7 +126,7 @@ def test_what_is_taken_is_told_before_it_is_read(
         f"{folder}: 40 images: cat 20, dog 20",
         f"{folder}: 1 MB of disk, and twice that while it is made",
         f"{folder}: held out: 15% test, 15% valid",
-        f"{folder}: skipped, outside of the class folders: 1 (README.txt)",
+        f"{folder}: skipped, no pictures by their names: 1 (README.txt)",
         f"{folder}: skipped, hidden: 1 (.DS_Store)",
     ]
 
@@ -242,6 +244,13 @@ def test_a_class_whose_name_would_break_a_line_is_named(folder: Path, name: str)
     (folder / "cat").rename(folder / name)
     escaped = name.encode("unicode_escape").decode()
     with pytest.raises(UserError, match=re.escape(f"line breaks or control characters: {escaped}; rename them")):
+        image_folder.find(images(folder))
+
+
+def test_one_name_in_two_unicode_forms_is_refused(folder: Path) -> None:
+    """As two systems write it."""
+    fill(folder, {"caf\u00e9": 10, "cafe\u0301": 10})
+    with pytest.raises(UserError, match=r"names of classes that differ in their Unicode form alone: .*; merge them"):
         image_folder.find(images(folder))
 
 

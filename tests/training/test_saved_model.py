@@ -108,7 +108,9 @@ def folder(found: tuple[float, Config], dataset: StoredDataset, monkeypatch: pyt
     (pictures / "deeper/.hidden").mkdir(parents=True)
     for name in ("b.png", "deeper/a.jpg", "deeper/.hidden/c.png"):
         Image.new("L", (8, 8), 90).save(pictures / name)
-    (pictures / "a note.txt").write_text("no picture")
+    (pictures / "@eaDir").mkdir()
+    for name in ("a note.txt", "broken.png", "@eaDir/b.png"):
+        (pictures / name).write_text("no picture")
     return pictures
 
 
@@ -128,11 +130,20 @@ def test_a_folder_is_looked_through(
         "photos/deeper/a.jpg",
         "photos/b.png",
     ]
-    assert passed.startswith("passed over: photos/a note.txt (no AVIF")
+    assert passed.startswith("passed over: photos/broken.png (no AVIF")
+    told = "; photos/@eaDir (left by programs); photos/a note.txt (no pictures by their names); "
+    assert passed.endswith(f"{told}photos/deeper/.hidden (hidden)\n")
     assert passed.count("\n") == 1
     for bad, line in ((folder / "a note.txt", "is no readable image"), (folder / "none", "is no readable image")):
         with pytest.raises(UserError, match=line):
             predicted(monkeypatch, capsys, folder / "b.png", bad)
+    (folder / "linked").symlink_to("deeper")
+    (folder / "none").symlink_to("nowhere")
+    _, passed = predicted(monkeypatch, capsys, folder)
+    told = "; photos/linked (a link to a folder); photos/none (not a file, or a link to none)\n"
+    assert passed.endswith(told)
+    with pytest.raises(UserError, match=r"^'': is no path$"):
+        predicted(monkeypatch, capsys, "")
     (folder / "empty").mkdir()
     with pytest.raises(UserError, match="photos/empty: holds no readable image"):
         predicted(monkeypatch, capsys, folder / "empty")
