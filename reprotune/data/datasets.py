@@ -102,7 +102,7 @@ def _own(
     lines = {
         f"{taken.several} have several frames or pages: the first is taken": taken.several,
         f"{taken.deep} have more than 8 bits: {low} is black, {high} white (data.images.range)": taken.deep,
-        f"{own.copies} are pixel-for-pixel copies of another, and kept in its split": own.copies,
+        f"{own.copies} are pixel-for-pixel copies of another, and in no other split": own.copies,
         f"{own.left_out} are left out, because copies of them are in test or valid": own.left_out,
         f"{own.two_labels} are under several classes: {named([' = '.join(paths) for paths in twins.values()])}": twins,
         f"groups: {own.groups}, each in one split": own.groups,

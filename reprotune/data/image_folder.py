@@ -148,10 +148,11 @@ def _in_a_copy(root: Path) -> str:
 def _own_splits(images: Images, tops: Sequence[str]) -> dict[str, SplitName]:
     """Folder → split, if these are splits and not classes. Raises ParamsError if they may be either."""
     splits = {top: _SPLITS[top.casefold()] for top in tops if top.casefold() in _SPLITS}
-    if "train" not in splits.values() or len(splits) == 1:
-        return {}
     others = [top for top in tops if top not in splits]
-    if others or len(set(splits.values())) < len(splits):
+    has_train = "train" in splits.values()
+    if len(splits) < 2 or (others and not has_train):
+        return {}
+    if others or not has_train or len(set(splits.values())) < len(splits):
         must = f"must hold either classes or train, valid and test with the classes in them, not {named(tops)}"
         raise ParamsError("data.images.folder", images.folder, must)
     return splits

@@ -69,7 +69,7 @@ def test_copies_are_in_one_split_and_what_has_two_labels_is_named(
     assert dataset.own is not None
     assert (dataset.own.copies, dataset.own.two_labels, dataset.own.left_out) == (21, 3, 0)
     out = capsys.readouterr().out
-    assert "own: 21 are pixel-for-pixel copies of another, and kept in its split" in out
+    assert "own: 21 are pixel-for-pixel copies of another, and in no other split" in out
     assert "own: 3 are under several classes: cat/3.png = cat/again/3.tif = dog/a cat.png" in out
 
 

@@ -166,6 +166,7 @@ def image_bytes(path: Path) -> bytes:
         ),
         ({"train/cat": 12, "train/dog": 12, "test/cow": 2}, "train has of cow 0 images; each class needs 10 or more"),
         ({"train/cat": 12, "train/dog": 9, "test/dog": 2}, "train has of dog 9 images; each class needs 10 or more"),
+        ({"val/cat": 12, "val/dog": 12, "test/cat": 12, "test/dog": 12}, "must hold either classes or"),
         ({"train": 12, "test": 12}, "must hold 2 classes or more, not 0"),
         ({"train": 12}, "must hold 2 classes or more, not 1"),
     ],
