@@ -83,7 +83,7 @@ orderly = st.builds(rising, st.integers(1, 2).map(float), st.integers(1, 99), st
 
 
 @given(orderly, st.lists(orderly, max_size=2))
-@settings(max_examples=400)
+@settings(max_examples=200)
 def test_what_would_be_on_the_front_is_not_pruned_where_curves_do_not_cross(
     trial: PastTrial, past: list[PastTrial]
 ) -> None:

@@ -25,11 +25,9 @@ ENDING = [
     ("single_objective", "tpe", "median", {"max_epochs": 18}),
     ("single_objective", "random", "hyperband", {"patience": 2}),
     ("single_objective", "nsga2", "median", {"max_epochs": 21}),
-    ("single_objective", "gp", "median", {"patience": 2}),
     ("single_objective", "cmaes", "median", {"patience": 3}),
     ("multi_objective", "tpe", "pareto", {"patience": 3}),
     ("multi_objective", "random", "none", {"max_epochs": 18}),
-    ("multi_objective", "gp", "pareto", {"max_epochs": 15}),
     ("multi_objective", "nsga2", "pareto", {"patience": 2}),
 ]
 
