@@ -1,4 +1,4 @@
-"""Pictures: files → pixels.
+"""Pictures: which files may be one, and their pixels.
 
 Only the formats of a list are opened, whatever a file's name says: Pillow would hand others, EPS say, to a program.
 """
@@ -110,7 +110,7 @@ def load(path: Path) -> Picture:
         raise Unreadable("empty")
     try:
         with warnings.catch_warnings(action="ignore"), Image.open(path, formats=FORMATS) as opened:
-            white, deep = _own_white(opened), _is_deep(opened)
+            deep = _is_deep(opened, white := _own_white(opened))
             image = _upright(opened)
             return Picture(_as_written(image, white) if white and image.mode == "I" else image, deep, _several(opened))
     except Unreadable:
@@ -121,8 +121,9 @@ def load(path: Path) -> Picture:
         raise Unreadable(one_line(error) or type(error).__name__) from None
 
 
-def _is_deep(opened: "ImageFile") -> bool:
-    if opened.mode.startswith(("I", "F")) or ";16" in str(opened.tile) or _own_white(opened) == _SIXTEEN_BITS[1]:
+def _is_deep(opened: "ImageFile", white: int | None) -> bool:
+    """white: its own. Raises Unreadable where Pillow would read it wrongly."""
+    if opened.mode.startswith(("I", "F")) or ";16" in str(opened.tile) or white == _SIXTEEN_BITS[1]:
         return True
     if (
         opened.format == "TIFF" and max(getattr(opened, "tag_v2", {}).get(258, (8,))) > 8

@@ -48,6 +48,7 @@ class StudyProgress:
         self._front: list[pareto.Point] = []
         self._stopping = Stopping(spec)
         self._told = self._pruned = self._failed = 0
+        self._adopted_epochs = sum(len(result.curve) for _, result in spec.adopted)
 
     def show(self, trial: Trial, show: Show) -> None:
         """Count the trial, and show how the study stands now."""
@@ -78,8 +79,7 @@ class StudyProgress:
         if not ended and (trained <= 0 or not elapsed):
             return "?", 0.0
         left = 0.0 if ended else elapsed / trained * (self._spec.n_trials - self._told)
-        epochs = self._stopping.epochs - sum(len(result.curve) for _, result in self._spec.adopted)
-        if self._spec.max_epochs is not None and epochs:
+        if self._spec.max_epochs is not None and (epochs := self._stopping.epochs - self._adopted_epochs):
             left = min(left, elapsed / epochs * max(0, self._spec.max_epochs - self._stopping.epochs))
         if self._spec.timeout is not None:
             left = min(left, max(0.0, self._spec.timeout - elapsed))

@@ -34,7 +34,7 @@ def write(client: "MlflowClient", parent: "Run", spec: "StudySpec", study: "Stud
     tags = {"mlflow.parentRunId": parent.info.run_id, "study": parent.data.tags["study"], "reason": result.reason}
     tags[store.MARK] = str(trial.number)
     if result.reason:
-        tags[store.NOTE] = f"{_STATES[result.state]} after epoch {len(result.curve)}: {result.reason}"  # also below
+        tags[store.NOTE] = _note(_STATES[result.state], len(result.curve), result.reason)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="MLflowCallback has been deprecated", category=FutureWarning)
         callback = MLflowCallback(
@@ -52,10 +52,14 @@ def write(client: "MlflowClient", parent: "Run", spec: "StudySpec", study: "Stud
     return seen.run_id
 
 
+def _note(state: str, epochs: int | str, reason: str) -> str:
+    return f"{state} after epoch {epochs}: {reason}"
+
+
 def has_a_persons_note(run: "Run") -> bool:
-    reason = re.escape(run.data.tags.get("reason", ""))
-    note = run.data.tags.get(store.NOTE, "")
-    return bool(note) and not re.fullmatch(rf"({'|'.join(_STATES.values())}) after epoch \d+: {reason}", note)
+    note, reason = (run.data.tags.get(tag, "") for tag in (store.NOTE, "reason"))
+    ours = _note(f"({'|'.join(_STATES.values())})", r"\d+", re.escape(reason))
+    return bool(note) and not re.fullmatch(ours, note)
 
 
 def tells(run: "Run", trial: "Trial") -> bool:
