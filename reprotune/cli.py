@@ -119,10 +119,7 @@ def _end_with(starter: psutil.Process | None) -> None:
 
 def asked(*options: str) -> bool:
     """Whether one of these was given to the stage, or to the `dvc` that runs it, which does not pass them on."""
-    words = sys.argv[1:]
-    if "DVC_STAGE" in os.environ and (starter := _starter()):
-        with contextlib.suppress(psutil.Error):
-            words += _of_dvc(starter.cmdline())
+    words = sys.argv[1:] + (_told_dvc() or [])
     # -fq; what follows on a letter of _WITH_VALUE is its value: -nfoo
     grouped = (found[1] for word in words if (found := re.fullmatch(f"-([a-zA-Z]*?)(?:[{_WITH_VALUE}].*)?", word)))
     letters = {f"-{letter}" for group in grouped for letter in group}
@@ -136,9 +133,17 @@ def hushed() -> Iterator[None]:
         with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stdout(nowhere):  # noqa: PTH123
             yield
     else:
+        if "DVC_STAGE" in os.environ and _told_dvc() is None:
+            print("run from Python, whose `-f` and `-q` do not reach a stage: those of `python -m dvc repro -f` do")
         yield
 
 
-def _of_dvc(words: list[str]) -> list[str]:
-    """The options in `… repro OPTION…` or `… exp run OPTION…`; a notebook's kernel, for one, has others."""
-    return next((words[at:] for at, word in enumerate(words) if word in ("repro", "run")), [])
+def _told_dvc() -> list[str] | None:
+    """The options in `… repro OPTION…`, `… exp run OPTION…` or the queue's `… exp exec-run`, the command line of the
+    DVC that runs this stage; None if there is none, as when a Python program calls DVC: a notebook's kernel has others.
+    """
+    words: list[str] = []
+    if "DVC_STAGE" in os.environ and (starter := _starter()):
+        with contextlib.suppress(psutil.Error):
+            words = starter.cmdline()
+    return next((words[at:] for at, word in enumerate(words) if word in ("repro", "run", "exec-run")), None)

@@ -144,18 +144,24 @@ from reprotune import cli
 
 def main():
     time.sleep(1)
+    with cli.hushed():
+        print("begins")
     print(cli.asked("-f", "--force"), cli.asked("-q", "--quiet"))
 
 cli.run(main)
 """
 
 
+FROM_PYTHON = "run from Python, whose `-f` and `-q` do not reach a stage: those of `python -m dvc repro -f` do"
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["repro", "-f"], "True False"),
-        (["exp", "run", "--quiet", "-S", "seed=1"], "False True"),
-        (["-f", "kernel.json"], "False False"),  # of a notebook
+        (["repro", "-f"], "begins\nTrue False\n"),
+        (["exp", "run", "--quiet", "-S", "seed=1"], "False True\n"),
+        (["exp", "exec-run", "--infofile", "x.run"], "begins\nFalse False\n"),  # of the queue
+        (["-f", "kernel.json"], f"{FROM_PYTHON}\nbegins\nFalse False\n"),  # of a notebook
     ],
 )
 def test_what_starts_it_may_be_called_anything(words: list[str], told: str) -> None:
@@ -164,7 +170,7 @@ def test_what_starts_it_may_be_called_anything(words: list[str], told: str) -> N
     wrapped = f"import os; os.environ['DVC_STAGE'] = 'x'; {starter}"
     command = [sys.executable, "-X", "utf8", "-c", wrapped, sys.executable, "-c", *words]
     found = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
-    assert (found.stdout, found.stderr) == (f"{told}\n", "")
+    assert (found.stdout, found.stderr) == (told, "")
 
 
 def test_it_runs_where_a_user_set_dvcs_variable() -> None:
