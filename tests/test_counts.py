@@ -132,7 +132,6 @@ TAKEN: dict[str, tuple[str, set[str]]] = {
         "from stages import advise, digest, summary; from reprotune.results import digest",
         set(),
     ),
-    "the arithmetic's digest": ("from reprotune.arithmetic import kernels; kernels.digest()", {"scipy", "torch"}),
     "a cost on the meta device, and a trial": (
         """
         from stages import download

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy
-from conftest import ROOT, make_execution
+from conftest import HEAVY, ROOT, make_execution
 
 from reprotune.arithmetic import dispatch, kernels
 from reprotune.errors import UserError
@@ -23,8 +23,9 @@ def test_the_dispatch_is_fixed() -> None:
 
 
 def digests(**variables: str) -> list[str]:
-    """Both digests, as a process with other variables has them."""
-    command = "from reprotune.arithmetic import kernels; print(kernels.digest(), kernels.digest_of_float64())"
+    """Both digests, as a process with other variables has them, and the modules that it took for them."""
+    command = "import sys; from reprotune.arithmetic import kernels; "
+    command += "print(kernels.digest(), kernels.digest_of_float64(), *sys.modules)"
     environment = os.environ | variables
     found = subprocess.run(
         [sys.executable, "-c", command], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
@@ -50,9 +51,10 @@ def test_other_kernels_are_noticed() -> None:
 
 def test_mkl_has_no_part_in_training() -> None:
     """Whichever of its kernels it takes: the lowest common ones are not those of any processor."""
-    common, float64 = digests(MKL_CBWR="COMPATIBLE")
+    common, float64, *modules = digests(MKL_CBWR="COMPATIBLE")
     assert common == kernels.digest()
     assert float64 != kernels.digest_of_float64()  # the sampler gp's
+    assert HEAVY.intersection(modules) == {"scipy", "torch"}
 
 
 @pytest.mark.parametrize("library", [np, scipy])

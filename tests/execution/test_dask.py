@@ -33,28 +33,6 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
         yield deployment
 
 
-@pytest.fixture
-def elsewhere(dataset: StoredDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StoredDataset:
-    """A dataset under a path that leads nowhere from where a worker is."""
-    shutil.copytree(dataset.folder, tmp_path / "data/blobs")
-    monkeypatch.chdir(tmp_path)
-    return StoredDataset(Path("data/blobs"))
-
-
-def test_the_same_trials_and_a_dataset_that_is_sent_once(
-    deployment: Deployment, elsewhere: StoredDataset, tmp_path: Path
-) -> None:
-    declared = spec(elsewhere)
-    expected = facts(run(declared, tmp_path / "inline"))
-    assert facts(search(declared, deployment, tmp_path / "first")) == expected
-    (kept,) = deployment.datasets
-    assert kept.name == elsewhere.digest
-    sent = {path.name: path.stat().st_ino for path in kept.iterdir()}
-    assert sent.keys() == {name for name, _ in elsewhere.shared_files.files}
-    assert facts(search(declared, deployment, tmp_path / "second")) == expected
-    assert {path.name: path.stat().st_ino for path in kept.iterdir()} == sent
-
-
 @pytest.fixture(scope="module")
 def scheduler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """One that has no worker yet."""

@@ -48,9 +48,9 @@ import os, time
 from reprotune.execution import engines
 from reprotune.params import Execution
 if __name__ == "__main__":
-    chosen = Execution(engine="{name}", workers=2, window=1, trial_timeout=None, scheduler=None)
+    chosen = Execution(engine="{name}", workers=1, window=1, trial_timeout=None, scheduler=None)
     with engines.started(chosen) as executor:
-        print([f.result() for f in [executor.submit(os.getpid), executor.submit(os.getpid)]], flush=True)
+        print(executor.submit(os.getpid).result(), flush=True)
         time.sleep(600)
 """
     with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True) as coordinator:

@@ -1,5 +1,6 @@
 """Dask's own TLS, with certificates made here: who has none is not let in, and no task is sent in the clear."""
 
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -63,7 +64,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def deployment(certificates: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     member = [part for key, value in options(certificates, "member").items() for part in (f"--tls-{key}", value)]
-    with deployed(tmp_path_factory.mktemp("tls"), workers=1, options=tuple(member), protocol="tls") as deployment:
+    with deployed(tmp_path_factory.mktemp("tls"), workers=2, options=tuple(member), protocol="tls") as deployment:
         yield deployment
 
 
@@ -74,11 +75,28 @@ def trusting(folder: Path, name: str) -> dask.config.set:
     return dask.config.set({f"distributed.comm.tls.{key}": value for key, value in tls.items()})
 
 
-def test_a_study_over_tls(deployment: Deployment, certificates: Path, dataset: StoredDataset, tmp_path: Path) -> None:
+@pytest.fixture
+def elsewhere(dataset: StoredDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StoredDataset:
+    """A dataset under a path that leads nowhere from where a worker is."""
+    shutil.copytree(dataset.folder, tmp_path / "data/blobs")
+    monkeypatch.chdir(tmp_path)
+    return StoredDataset(Path("data/blobs"))
+
+
+def test_the_same_trials_and_a_dataset_that_is_sent_once(
+    deployment: Deployment, certificates: Path, elsewhere: StoredDataset, tmp_path: Path
+) -> None:
     assert deployment.address.startswith("tls://")
+    declared = spec(elsewhere)
+    expected = facts(run(declared, tmp_path / "inline"))
     with trusting(certificates, "member"):
-        found = search(spec(dataset), deployment, tmp_path / "tls")
-    assert facts(found) == facts(run(spec(dataset), tmp_path / "inline"))
+        assert facts(search(declared, deployment, tmp_path / "first")) == expected
+        (kept,) = deployment.datasets
+        assert kept.name == elsewhere.digest
+        sent = {path.name: path.stat().st_ino for path in kept.iterdir()}
+        assert sent.keys() == {name for name, _ in elsewhere.shared_files.files}
+        assert facts(search(declared, deployment, tmp_path / "second")) == expected
+    assert {path.name: path.stat().st_ino for path in kept.iterdir()} == sent
 
 
 @pytest.mark.parametrize("who", ["nobody", "stranger", "in the clear"])
