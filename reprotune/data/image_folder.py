@@ -48,7 +48,7 @@ def find(images: Images) -> Found:
         folders = [(split, root / top / name) for top, split in splits.items() for name in _folders(root / top, passed)]
     classes = sorted({folder.name for _, folder in folders})
     if len(classes) < 2:
-        only = f" ({named(classes)})" if classes else _in_a_copy(root)
+        only = f" ({named(classes)}){_deeper(folders)}" if classes else _in_a_copy(root)
         must = f"must hold 2 classes or more, not {len(classes)}{only}"
         raise ParamsError("data.images.folder", images.folder, must)
     if broken := [name for name in classes if _CONTROLS.intersection(map(unicodedata.category, name))]:
@@ -115,6 +115,10 @@ def told(found: Found, images: Images, held_out: Mapping[SplitName, float]) -> s
     lines.append(f"{size:,} MB of disk, and twice that while it is made")
     if len(own) > 1:
         lines.append(f"the splits are its folders: {', '.join(own)}")
+    for name in own if len(own) > 1 else ():
+        there = np.bincount(found.labels[found.splits == SPLITS.index(name)], minlength=len(counts))
+        if lacking := [found.classes[row] for row in np.flatnonzero(there == 0)]:
+            lines.append(f"not in {name}: {named(lacking)}")
     if shares:
         lines.append(f"held out: {', '.join(shares)}")
     for why in dict.fromkeys(why for why, _ in found.passed_over):
@@ -136,6 +140,13 @@ def check_names(images: Images) -> Path:
     if bad:
         raise UserError(f"names that are not UTF-8, which DVC cannot read: {named(bad)}; rename them")
     return root
+
+
+def _deeper(folders: Sequence[tuple[SplitName, Path]]) -> str:
+    """Where the classes may be, if all lies one folder further down."""
+    (_, folder), *others = folders
+    inside = sum(entry.is_dir() for entry in entries(folder, [], refuse=False))
+    return f"; {folder} may be meant" if inside > 1 and not others else ""
 
 
 def _in_a_copy(root: Path) -> str:

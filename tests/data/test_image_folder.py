@@ -168,14 +168,21 @@ def image_bytes(path: Path) -> bytes:
         ({"train/cat": 12, "train/dog": 9, "test/dog": 2}, "train has of dog 9 images; each class needs 10 or more"),
         ({"val/cat": 12, "val/dog": 12, "test/cat": 12, "test/dog": 12}, "must hold either classes or"),
         ({"train": 12, "test": 12}, "must hold 2 classes or more, not 0"),
-        ({"train": 12}, "must hold 2 classes or more, not 1"),
+        ({"train": 12}, "must hold 2 classes or more, not 1 (train)"),
+        ({"photos/train/cat": 12, "photos/test/cat": 12}, "not 1 (photos); own/photos may be meant"),
     ],
 )
 def test_what_may_be_splits_or_classes_is_refused(tmp_path: Path, counts: dict[str, int], line: str) -> None:
     fill(tmp_path / "own", counts)
     with pytest.raises(UserError) as refused:
         image_folder.find(images(tmp_path / "own"))
-    assert line in str(refused.value)
+    assert line in str(refused.value).replace(f"{tmp_path}/", "")
+
+
+def test_a_class_that_a_split_lacks_is_said(tmp_path: Path) -> None:
+    fill(tmp_path / "own", {"train/cat": 20, "train/dog": 20, "train/elk": 20, "test/dog": 5})
+    found = image_folder.find(images(tmp_path / "own"))
+    assert ": not in test: cat, elk\n" in image_folder.told(found, images(tmp_path / "own"), {"valid": 0.15})
 
 
 def test_a_class_may_have_a_splits_name(tmp_path: Path) -> None:
