@@ -49,13 +49,15 @@ def isolate() -> None:
 
 
 def _name_the_user() -> None:
-    """A container's user may have neither a name nor a home, and libraries look for both as they are imported."""
+    """A container's user may have no name, no home, or none to write in, and libraries look as they are imported."""
     try:
         home = pwd.getpwuid(os.getuid()).pw_dir
     except KeyError:
         os.environ.setdefault("LOGNAME", str(os.getuid()))
         home = str(Path(".dvc/tmp/home").resolve())
     os.environ.setdefault("HOME", home)
+    if not os.access(os.environ["HOME"], os.W_OK):  # where matplotlib would keep what it knows of the fonts
+        os.environ.setdefault("MPLCONFIGDIR", str(Path(".dvc/tmp/matplotlib").resolve()))
 
 
 def _open_streams() -> None:

@@ -13,7 +13,8 @@ def main() -> None:
     chosen = params.load()
     for declared in read.begun_studies(chosen, stored.open_verified(chosen.data.dataset)):
         if failed := forget_failures(declared):
-            told = f"trials {', '.join(map(str, failed))} are trained again"
+            which = f"trial {failed[0]} is" if len(failed) == 1 else f"trials {', '.join(map(str, failed))} are"
+            told = f"{which} trained again"
         else:
             told = "goes on" if was_stopped(declared) else ""
         if told:

@@ -98,6 +98,19 @@ def test_a_user_has_a_name_and_a_home(monkeypatch: pytest.MonkeyPatch, number: i
     assert (os.environ["LOGNAME"], os.environ["HOME"]) == ("me", "/here")
 
 
+def test_what_matplotlib_knows_of_fonts_is_kept_where_the_home_is_read_only(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "environ", {"HOME": "/"})
+    monkeypatch.setattr(os, "access", lambda path, mode: (path, mode) != ("/", os.W_OK))
+    environment.isolate()
+    assert os.environ["MPLCONFIGDIR"] == str(tmp_path / ".dvc/tmp/matplotlib")
+    monkeypatch.setattr(os, "environ", {"HOME": str(tmp_path)})
+    environment.isolate()
+    assert "MPLCONFIGDIR" not in os.environ
+
+
 def test_without_git_there_is_no_commit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     assert environment.git("rev-parse", "HEAD") == ""

@@ -217,6 +217,7 @@ def test_one_seed_has_no_deviation_and_none_is_told(
     page, printed = report.REPORT.read_text(), capsys.readouterr().out
     assert "<!-- The winners on test, 1 seed -->" in report.SCORES.read_text()
     assert "<strong>0.5000</strong>, the untuned default 0.5000 (1 training, on images" in page
+    assert "each trained with the same seed.</figcaption>" in page
     assert "points of test accuracy (1 seed)" in " ".join(printed.split())
     assert not re.search(r"± ?[0-9]|\b1 (seeds|trainings)", page + printed)
     report.track(PARAMS, read.read_studies(PARAMS, dataset), dataset)

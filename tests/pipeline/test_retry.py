@@ -107,7 +107,7 @@ def test_one_that_was_stopped_names_the_study_again(
     run(declared, tmp_path)
     retry.main()
     assert [*told, capsys.readouterr()] == [
-        ("single_objective\n", "single_objective: trials 0 are trained again\n"),
+        ("single_objective\n", "single_objective: trial 0 is trained again\n"),
         ("single_objective\n", "single_objective: goes on\n"),
         ("", "single_objective: nothing to train again\n"),
     ]
