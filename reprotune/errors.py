@@ -32,10 +32,11 @@ class ParamsError(UserError):
 
 
 def is_shortage(error: BaseException) -> bool:
-    """Whether it may pass: too little memory, on the GPU too, or a file that cannot be read."""
+    """Whether it may pass: too little memory, on the GPU too, or a file that cannot be read, or not in time."""
     if isinstance(error, RuntimeError):
         return bool(_MEMORY.search(str(error)))
-    return isinstance(error, MemoryError | OSError) and not isinstance(error, TimeoutError)
+    of_a_pool = isinstance(error, TimeoutError) and error.errno is None
+    return isinstance(error, MemoryError | OSError) and not of_a_pool
 
 
 def one_line(told: object) -> str:

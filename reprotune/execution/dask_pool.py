@@ -86,13 +86,8 @@ class DaskPool(Pool):
 
     def _end(self, future: TaskFuture, timeout: float | None) -> None:
         """Wait until the attempt has ended in whatever way; who awaits it is told."""
-        if not future.done():
-            try:
-                self._await(future, timeout)
-            except TimeoutError as error:
-                future.set_exception(error)
-            except Exception:  # noqa: S110
-                pass
+        with suppress(Exception):
+            self._await(future, timeout)
 
     def _await(self, future: TaskFuture, timeout: float | None) -> Any:
         """The attempt's result. `timeout`: seconds from when its worker began with it."""
@@ -104,6 +99,8 @@ class DaskPool(Pool):
             try:
                 return future.attempt.result(left)
             except TimeoutError:
+                if future.attempt.status == "error":  # the task's own
+                    return future.attempt.result()
                 assert timeout is not None
                 left = self._left([future, *self.pending], timeout)
             except (CancelledError, ClosedClientError, CommClosedError):

@@ -4,6 +4,7 @@ import atexit
 import gc
 import math
 import multiprocessing
+import multiprocessing.connection
 import multiprocessing.forkserver
 import multiprocessing.resource_tracker
 import multiprocessing.util
@@ -22,6 +23,7 @@ from reprotune.execution.pool import ATTEMPTS, Pool, TaskFuture, given_up, may_p
 from reprotune.params import Execution
 
 _PRELOADED = ("reprotune.search.trial", "reprotune.training.fit", "thop")  # all that a trial needs
+_LOOK = 1  # seconds from one look at whether all workers live to the next
 _LONGEST = 103 - len("/pymp-abcdefgh/listener-abcdefgh")  # bytes of a folder for sockets: macOS has 103 for a path
 _SHORT = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108  (multiprocessing makes a folder of its own there)
 
@@ -54,10 +56,9 @@ class LocalPool(Pool):
         self.pending.remove(future)
         try:
             return self._result(future, timeout)
-        except TimeoutError:
-            self._restart()
-            raise
         except Exception as error:
+            if not future.attempt.done():  # it is overdue, or lost
+                self._restart()
             if not may_pass(error):
                 raise
             return self._run_alone(future, timeout, error)
@@ -66,21 +67,28 @@ class LocalPool(Pool):
         """Of its attempt. `timeout`: seconds from when a worker began with it. One that hangs on the worker for which
         it waits, and that is awaited later, is ended and told so then.
         """
-        while timeout and not future.attempt.done():
+        while not future.attempt.done():
             now, running = time.monotonic(), [attempt for attempt in self._queue if not attempt.done()][: self._workers]
             self._queue |= {attempt: min(now, self._queue[attempt]) for attempt in running}
-            late = [attempt for attempt in running if self._queue[attempt] + timeout <= now]
+            ends = {attempt: self._queue[attempt] + (timeout or math.inf) for attempt in running}
+            late = [attempt for attempt, end in ends.items() if end <= now]
             if future.attempt in late:
                 raise TimeoutError
+            if self._has_lost_a_result(future):
+                raise BrokenExecutor
             if late:
                 for other in [other for other in self.pending if other.attempt in late]:
                     other.set_exception(TimeoutError())
                     self.pending.remove(other)
                 self._restart(future)
             else:
-                first = min(map(self._queue.__getitem__, running), default=now)
-                wait(running, first + timeout - now, FIRST_COMPLETED)
+                wait(running, min(_LOOK, min(ends.values(), default=math.inf) - now), FIRST_COMPLETED)
         return future.attempt.result()
+
+    def _has_lost_a_result(self, awaited: TaskFuture) -> bool:
+        """Whether a worker died as it wrote a result: the pool, which reads it, would wait for the rest for ever."""
+        sentinels = [process.sentinel for process in list((self._processes._processes or {}).values())]
+        return bool(multiprocessing.connection.wait(sentinels, 0)) and not wait([awaited.attempt], _LOOK).done
 
     def drop(self) -> None:
         undone = any(not future.attempt.done() for future in self.pending)
@@ -95,7 +103,7 @@ class LocalPool(Pool):
                 self._begin()
                 self.attempt(future)
                 try:
-                    return future.attempt.result(timeout)
+                    return self._result(future, timeout)
                 except Exception as error:
                     if not may_pass(error):
                         raise
@@ -113,8 +121,13 @@ class LocalPool(Pool):
                 self.attempt(future)
 
     def _end(self) -> None:
-        for process in list((self._processes._processes or {}).values()):
+        processes = list((self._processes._processes or {}).values())
+        for process in processes:
             process.kill()
+        for process in processes:
+            process.join()
+        if processes:  # else what was half written when its writer was killed would be waited for
+            self._processes._result_queue._writer.close()  # type: ignore[attr-defined]
         self._processes.shutdown(wait=True, cancel_futures=True)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
@@ -128,7 +141,7 @@ def _finished(attempt: Future[Any]) -> bool:
 
 @contextmanager
 def started(execution: Execution, workers: int, preloaded: Sequence[str] = _PRELOADED) -> Iterator[Pool]:
-    """Worker processes, forked from a server that has imported these modules: all that a trial needs."""
+    """Worker processes, forked from a server that has imported `preloaded`."""
     del execution
     for limit in ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"):
         # What a step frees, the next one needs: glibc keeps it. Convolutional nets train 1.2 times as fast.

@@ -8,14 +8,16 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import psutil
 import pytest
 import torch
 from conftest import ROOT, facts, make_execution, make_params, run
-from tasks import answer, die_unless_alone, lack_unless_alone
+from tasks import answer, die_as_it_answers_unless_alone, die_unless_alone, lack_unless_alone
 
 from reprotune.data.stored import StoredDataset
 from reprotune.errors import UserError, is_shortage
@@ -138,6 +140,7 @@ def test_what_a_terminal_sends_to_all_does_not_end_a_worker() -> None:
 PASSING = (
     MemoryError("as told"),
     OSError(errno.EIO, "as told"),
+    OSError(errno.ETIMEDOUT, "as told"),
     torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
 )
 
@@ -172,16 +175,30 @@ def test_a_dead_worker_costs_no_other_task(tmp_path: Path) -> None:
         assert [again.result(), again.result()] == [7, 7]
 
 
+@pytest.mark.parametrize("timeout", [None, 60])
+def test_a_worker_that_dies_as_it_answers_costs_no_task(tmp_path: Path, timeout: float | None) -> None:
+    """Its pool waits for the rest of the answer, and so do its other workers."""
+    with engines.started(make_execution(workers=2)) as pool:
+        tasks: list[Any] = [answer, partial(die_as_it_answers_unless_alone, tmp_path), answer, answer]
+        futures = [pool.submit(task, number) for number, task in enumerate(tasks)]
+        assert [future.result(timeout) for future in futures] == [0, 1, 2, 3]
+        pool.submit(die_as_it_answers_unless_alone, tmp_path, 4)
+        while not (tmp_path / "4").exists():
+            time.sleep(0.01)
+        pool.drop()
+        assert pool.submit(answer, 5).result(timeout) == 5
+
+
 @pytest.mark.parametrize("name", ["local", pytest.param("dask", marks=pytest.mark.cluster)])
 def test_what_lacked_memory_or_a_file_is_run_again(name: str, tmp_path: Path) -> None:
     with engines.started(make_execution(engine=name, workers=2)) as pool:
         futures = [pool.submit(answer, number) for number in range(3)]
         futures += [pool.submit(lack_unless_alone, tmp_path, 10 + i, error) for i, error in enumerate(PASSING)]
-        futures += [pool.submit(lack_unless_alone, tmp_path, 2, PASSING[0]), pool.submit(answer, 3)]
-        assert [future.result() for future in futures[:6]] == [0, 1, 2, 10, 11, 12]
+        lacking, last = [pool.submit(lack_unless_alone, tmp_path, 2, PASSING[0]), pool.submit(answer, 3)]
+        assert [future.result() for future in futures] == [0, 1, 2, 10, 11, 12, 13]
         with pytest.raises(Shortage, match=r"^MemoryError: as told; 3 times, running nothing else$"):
-            futures[6].result()
-        assert futures[7].result() == 3
+            lacking.result()
+        assert last.result() == 3
 
 
 def test_a_shortage_is_told_from_an_error() -> None:
