@@ -51,6 +51,11 @@ def named(names: Sequence[object], most: int = 5) -> str:
     return ", ".join(shown) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
+def counted(number: int, what: str) -> str:
+    """1 trial, 100 trials."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
 def first_error(error: ValidationError, content: Any, schema: type[BaseModel]) -> UserError:
     """The first thing that is wrong with params.yaml, which holds `content` and should be as `schema` says."""
     errors = error.errors()

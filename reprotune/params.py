@@ -24,7 +24,7 @@ from pydantic import (
 from ruamel.yaml import YAML
 
 from reprotune.artifacts import NOT_YAML
-from reprotune.errors import PARAMS, UserError, first_error, misdeclared
+from reprotune.errors import PARAMS, UserError, counted, first_error, misdeclared
 
 
 class Section(BaseModel):
@@ -239,7 +239,7 @@ class StudyParams(Section):
     def told(self) -> str:
         """How it searches, for a line."""
         pruner = self.pruner if isinstance(self.pruner, str) else str(self.pruner.get("name"))
-        return f"{self.n_trials} trials, {searched_by(self.sampler, pruner, self.rung)}"
+        return f"{counted(self.n_trials, 'trial')}, {searched_by(self.sampler, pruner, self.rung)}"
 
 
 class MultiObjective(StudyParams):

@@ -23,6 +23,7 @@ class Journals(BaseJournalBackend):
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._journals: dict[Path, JournalFileBackend] = {}
+        self._files: dict[Path, int] = {}  # its inode: `dvc repro -f` and `make retry` put a new journal in its place
         self._read: dict[Path, int] = {}  # how many of its records
         self._numbers: dict[tuple[Path, str], list[int]] = {}  # of a journal's studies or trials → of ours
         self._counts = {"study_id": 0, "trial_id": 0}
@@ -30,6 +31,9 @@ class Journals(BaseJournalBackend):
 
     def read_logs(self, log_number_from: int) -> Sequence[dict[str, Any]]:
         for path in sorted(self._folder.glob("*.log")):
+            if self._files.setdefault(path, inode := path.stat().st_ino) != inode:
+                self._forget(path)
+                self._files[path] = inode
             journal = self._journals.setdefault(path, JournalFileBackend(str(path)))
             for record in journal.read_logs(self._read.get(path, 0)):
                 self._read[path] = self._read.get(path, 0) + 1
@@ -42,6 +46,12 @@ class Journals(BaseJournalBackend):
             self._numbers.setdefault((path, made), []).append(self._counts[made])
             self._counts[made] += 1
         return record | ours
+
+    def _forget(self, path: Path) -> None:
+        studies, _ = (self._numbers.pop((path, made), []) for made in self._counts)
+        self._records += ({"op_code": 1, "worker_id": "", "study_id": study} for study in studies)  # it is deleted
+        del self._journals[path]
+        self._read.pop(path, None)
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         raise PermissionError(f"{self._folder}: is only shown here")

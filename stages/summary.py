@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
@@ -10,7 +9,7 @@ from reprotune import cli
 from reprotune.artifacts import read_json, read_yaml
 from reprotune.data.metric import told
 from reprotune.figures import tables
-from reprotune.results.scores import certainty, cheaper
+from reprotune.results.scores import certainty, cheaper, short
 
 RESULTS = Path("results")
 _MOST = 2  # pieces of advice that a summary has room for
@@ -30,7 +29,7 @@ def main() -> None:
         console.print(f"{name}: {counts}, ended by {metrics['stopped_by']}")
         if found := certainty(metrics):
             console.print(f"its most accurate: {found}")
-    console.print(f"best config: {', '.join(f'{name} {_short(value)}' for name, value in best['params'].items())}")
+    console.print(f"best config: {', '.join(f'{name} {short(value)}' for name, value in best['params'].items())}")
     console.print(tables.winners({"best": best, **front}, scores, metric))
     console.print("On test: trained again on train + valid, which is more to learn from than train alone.")
     if not studies["multi_objective"]["feasible"]:
@@ -55,10 +54,6 @@ def _advice() -> Iterator[str]:
     yield from found[:_MOST]
     if len(found) > _MOST:
         yield f"{len(found) - _MOST} more: python -m stages.advise"
-
-
-def _short(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 if __name__ == "__main__":

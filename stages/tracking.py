@@ -5,6 +5,7 @@ from reprotune import cli, params
 
 def main() -> None:
     from reprotune.data import stored
+    from reprotune.errors import counted
     from reprotune.pipeline import report
     from reprotune.pipeline.run_study import backfill
     from reprotune.results import read
@@ -13,7 +14,7 @@ def main() -> None:
     dataset = stored.open_verified(chosen.data.dataset)
     studies = read.read_studies(chosen, dataset)
     for declared in studies:
-        print(f"{declared.name}: MLflow has its {backfill(declared)} trials")
+        print(f"{declared.name}: MLflow has its {counted(backfill(declared), 'trial')}")
     report.track(chosen, studies, dataset)
     print("evaluate: MLflow has its scores, and all have the figures and the report")
 

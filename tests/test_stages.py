@@ -7,18 +7,22 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT, InlineExecutor, committed, make_params
+from conftest import ROOT, InlineExecutor, committed, make_params, run
+from optuna.storages import JournalStorage
 from test_cli import STOPPED
 
 from reprotune import params
+from reprotune.data.stored import StoredDataset
 from reprotune.errors import UserError
 from reprotune.execution import engines
-from stages import download, evaluate, multi_objective, report, single_objective
+from reprotune.search.study import declaration
+from stages import dashboard, download, evaluate, multi_objective, report, single_objective
 
 
 def started_without_libraries(root: Path) -> "subprocess.CompletedProcess[str]":
@@ -118,3 +122,22 @@ def test_it_says_at_once_what_it_does_unless_it_is_to_be_quiet(
     lines = printed.getvalue().splitlines()
     assert lines[:1] == ([] if quiet else [STAGES[stage]])
     assert (Path("data/mnist_5k").exists(), len(lines)) == (stage is download, 0 if quiet else 1 + (stage is download))
+
+
+def test_the_dashboard_shows_a_journal_that_took_anothers_place(dataset: StoredDataset, tmp_path: Path) -> None:
+    """As `dvc repro -f` and `make retry` have it, while it runs."""
+    declared = declaration.from_params(make_params(single_objective__n_trials=3), "single_objective", dataset)
+    storage = JournalStorage(dashboard.Journals(tmp_path / "studies"))
+
+    def shown() -> list[int]:
+        return [len(storage.get_all_trials(study._study_id)) for study in storage.get_all_studies()]
+
+    assert shown() == []
+    path = tmp_path / declared.journal
+    run(declared, tmp_path)
+    assert shown() == [3]
+    path.rename(path.with_suffix(".previous"))
+    run(replace(declared, n_trials=2), tmp_path)
+    assert shown() == [2]
+    run(replace(declared, n_trials=4), tmp_path)
+    assert shown() == [4]

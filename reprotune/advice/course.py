@@ -22,7 +22,7 @@ _OTHER_FAILURE = (
 
 
 def failures(study: Study) -> Iterator[Advice]:
-    """Trials failed; of those whose loss became infinite, which a wide range of lr brings, a twentieth or more."""
+    """Trials failed; of those whose loss became infinite, which a wide range of lr brings, more than a twentieth."""
     kinds = _failed(trial.result for trial in study.trials)
     failed = sum(kinds.values())
     if failed > kinds["Diverged"] or failed > len(study.trials) / 20:

@@ -17,7 +17,7 @@ from reprotune.data.fetch import expanded
 from reprotune.data.images import SPLITS, SplitName
 from reprotune.data.pictures import MODES, entries, files
 from reprotune.data.splits import differ, numbered
-from reprotune.errors import ParamsError, UserError, named
+from reprotune.errors import ParamsError, UserError, counted, named
 from reprotune.params import Images
 
 LEAST = 10  # images of a class, so that it is in every split: 15 % of 10 are at least one
@@ -83,7 +83,7 @@ def check_counts(found: Found, kept: np.ndarray) -> None:
             own = found.splits.any()
             where = f"{found.root}: train has of {named([name])}" if own else f"{named([found.root / name])}: holds"
             besides = "" if kept.all() else " besides copies of later splits"
-            raise UserError(f"{where} {count} images{besides}; each class needs {least} or more")
+            raise UserError(f"{where} {counted(count, 'image')}{besides}; each class needs {least} or more")
 
 
 def groups(found: Found, images: Images) -> np.ndarray | None:

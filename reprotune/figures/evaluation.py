@@ -28,7 +28,7 @@ def write(path: Path, front: Front, summary: Mapping[str, Any]) -> None:
         for (x, mean, std), marker in zip(names, "DsPv^<>p", strict=False):
             label = ", ".join(names[x, mean, std])
             axes.errorbar(x, mean, std, color="black", fmt=marker, markersize=5, capsize=4, label=label)
-        spread = "mean ± standard deviation" if "std" in accuracy else "1 seed"
+        spread = "mean ± standard deviation" if any(std is not None for *_, std in names) else "1 seed"
         axes.set(title=f"The winners on test, {spread}", ylabel=told(front.metric))
         shown = [y for _, y in front.front] + [mean + side * (std or 0) for _, mean, std in names for side in (-1, 1)]
         if front.floor:

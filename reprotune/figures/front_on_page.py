@@ -4,6 +4,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from reprotune.results.scores import short
 from reprotune.search.study.trials import Trial
 
 _SVG, _XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
@@ -34,8 +35,3 @@ def _told(trial: Trial, cost: str, names: Sequence[str]) -> str:
     params = (f"{name} {short(trial.config[name])}" for name in names if name in trial.config)
     head = f"trial {trial.number}: {trial.result.state.lower()}, accuracy {trial.result.accuracy:.4f}"
     return f"{head}, {trial.result.value(cost):,} {cost}\n{', '.join(params)}"
-
-
-def short(value: object) -> str:
-    """A number that is not whole, to four digits; anything else as it is."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reprotune.figures.front_on_page import short
+from reprotune.results.scores import short
 from reprotune.results.winners import accuracy
 from reprotune.search.study.spec import StudySpec
 from reprotune.search.study.trials import Trial

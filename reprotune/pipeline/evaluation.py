@@ -13,7 +13,7 @@ from reprotune.artifacts import atomic_write, digest, file_digest, read_yaml, wr
 from reprotune.data.images import Split
 from reprotune.data.metric import told, unless_default
 from reprotune.data.stored import StoredDataset, open_dataset
-from reprotune.errors import UserError
+from reprotune.errors import UserError, counted
 from reprotune.params import Metric, Params
 from reprotune.pipeline.progress import display
 from reprotune.results import classification
@@ -84,7 +84,8 @@ def trained(
             line = f"{training}: test {told(metric)} {saved_model.test_accuracy(path):.4f}"
             show(done / epochs, f"{done}/{epochs} epochs, {line}", line)
     counts = {name: sum(map(saved_model.diverged, paths)) for name, paths in models.items()}
-    if lost := [f"{name} ({count} of {params.evaluate.seeds} seeds)" for name, count in counts.items() if count]:
+    of = counted(params.evaluate.seeds, "seed")
+    if lost := [f"{name} ({count} of {of})" for name, count in counts.items() if count]:
         print(f"diverged, trained on train + valid: {', '.join(lost)}", file=sys.stderr)
     return models
 

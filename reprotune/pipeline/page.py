@@ -15,14 +15,14 @@ from reprotune.artifacts import read_csv, read_json, read_yaml
 from reprotune.data.metric import told as told_metric
 from reprotune.data.stored import StoredDataset
 from reprotune.figures import samples
-from reprotune.figures.front_on_page import interactive, short
+from reprotune.figures.front_on_page import interactive
 from reprotune.figures.leaderboard import leaderboard, searched
 from reprotune.figures.style import UNITS
 from reprotune.params import Categorical, Declared, FloatRange, IntRange, Params
 from reprotune.results import classification
 from reprotune.results.importances import declared
 from reprotune.results.read import read_studies, read_trials
-from reprotune.results.scores import certainty, cheaper, titles, told
+from reprotune.results.scores import certainty, cheaper, short, titles, told
 from reprotune.results.winners import complete
 from reprotune.search.space import default_config
 from reprotune.search.study.spec import StudySpec

@@ -12,6 +12,7 @@ from reprotune.advice.checks import advise
 from reprotune.artifacts import atomic_write, digest, read_csv, read_json, write_json
 from reprotune.data.metric import told, unless_default
 from reprotune.data.stored import StoredDataset
+from reprotune.errors import counted
 from reprotune.figures import evaluation as evaluation_figure
 from reprotune.figures import model, samples, study
 from reprotune.params import Params
@@ -90,7 +91,7 @@ def track(params: Params, studies: Sequence[StudySpec], dataset: StoredDataset) 
     evaluated = {name: dict(config) for name, config in configs.items()}
     identity = digest([evaluated, dataset.digest, summary, *unless_default(metric).values()])
     scores = {name: summary[name] for name in configs}
-    title = f"{dataset.name}, {len(configs)} configs, {params.evaluate.seeds} seeds"
+    title = f"{dataset.name}, {len(configs)} configs, {counted(params.evaluate.seeds, 'seed')}"
     determining = {"seed": params.seed, "dataset": dataset.digest, **unless_default(metric)}
     with parent_run("evaluate", identity, determining, title, dataset) as parent:
         for number, (name, config) in enumerate(configs.items()):

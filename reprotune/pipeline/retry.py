@@ -1,6 +1,5 @@
 """What failed because of the machine is forgotten, so that the next run trains it again."""
 
-import math
 import shutil
 from collections.abc import Container, Mapping
 from dataclasses import replace
@@ -31,11 +30,12 @@ def forget_failures(spec: StudySpec) -> list[int]:
             shutil.copy(spec.journal, spec.journal.with_suffix(".previous"))
             trials = list(recorded(opened))
             asked = trials[: failed[0] + spec.window] if failed else trials
-            kept = [t.number for t in asked if not t.result.by_machine]
+            kept = [t.number for t in asked if not (failed and t.result.by_machine)]  # others beyond its end are left
             if spec.rung and failed:  # those after it were judged beside it
                 kept = kept[: failed[0]]
-            # No timeout is over before the failed one begins: those that were told after it are told after it again.
-            most = max((trial.elapsed for trial in trials[: failed[0]]), default=0.0) if failed else math.inf
+            # It was asked, so no timeout was over: those that were told after that are told after it again.
+            asked_after = trials[: max(0, failed[0] - spec.window + 1)] if failed else trials
+            most = max((trial.elapsed for trial in asked_after), default=0.0)
             _rewrite(spec, [replace(trial, elapsed=min(trial.elapsed, most)) for trial in asked], kept, repeats)
     return sorted({*failed, *again})
 

@@ -11,6 +11,7 @@ from reprotune.artifacts import read_json
 from reprotune.data import stored
 from reprotune.data.metric import unless_default
 from reprotune.data.stored import StoredDataset
+from reprotune.errors import counted
 from reprotune.params import Params, Section, searched_by
 from reprotune.pipeline import finalists
 from reprotune.pipeline.progress import StudyProgress, display
@@ -49,7 +50,7 @@ def run_study(spec: StudySpec, executor: Executor, anew: bool) -> None:
 
     kernels.warn_if_untried()
     if spec.adopt:
-        print(f"adopts {len(spec.adopted)} trials from adopted/{spec.name}", flush=True)
+        print(f"adopts {counted(len(spec.adopted), 'trial')} from adopted/{spec.name}", flush=True)
     _tell_of_others(spec)
     with journal.opened(spec.journal, spec.directions, discard) as opened, ExitStack() as until_the_end:
         parent = cache(partial(until_the_end.enter_context, _tracked(spec)))
@@ -133,7 +134,7 @@ def _log_whole(parent: ParentRun, spec: StudySpec, trials: list[Trial], metrics:
 def _tracked(spec: StudySpec, identity: str = "") -> AbstractContextManager[ParentRun]:
     """The study's parent run. identity: of results that were made in another environment."""
     searched = searched_by(spec.sampler, spec.pruner, spec.rung)
-    title = f"{spec.dataset.name}, {searched}, {spec.n_trials} trials"
+    title = f"{spec.dataset.name}, {searched}, {counted(spec.n_trials, 'trial')}"
     return parent_run(spec.name, identity or spec.identity, _determining(spec), title, spec.dataset)
 
 

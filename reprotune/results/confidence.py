@@ -27,7 +27,7 @@ def standard_error(trainings: Sequence[Sequence[float]]) -> float | None:
 
 
 def probability_of_best(trainings: Sequence[Sequence[float]], winner: int) -> float | None:
-    """That the finalist with this index is truly the best of them, to four digits; None where nothing says so."""
+    """That the finalist with this index is truly the best of them, to within 0.01; None where nothing says so."""
     if standard_error(trainings) is None:
         return None
     k, n = len(trainings), len(trainings[0])

@@ -32,6 +32,11 @@ def told(score: Mapping[str, Any]) -> str:
     return f"{score['mean']:.4f}" + (f" ± {score['std']:.4f}" if "std" in score else "")
 
 
+def short(value: object) -> str:
+    """A number that is not whole, to four digits; anything else as it is."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
 def titles(choices: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """Winner → what it is called where those of best_configs.yaml that are the same trial are shown as one."""
     names: dict[int, list[str]] = {}

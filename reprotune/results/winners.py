@@ -27,7 +27,7 @@ def complete(trials: Sequence[Trial]) -> list[Trial]:
         advice = "widen the search space or the timeout"
         if failed and all(result.by_machine for result in failed):
             advice = "fix the cause, or raise execution.trial_timeout, then run `make retry`"
-        raise UserError(f"none of the {len(trials)} trials is complete: {reasons}; {advice}")
+        raise UserError(f"no trial of {len(trials)} is complete: {reasons}; {advice}")
     return found
 
 
@@ -65,11 +65,14 @@ def pareto_front(spec: StudySpec, trials: Sequence[Trial]) -> list[Trial]:
     the most accurate.
 
     Where finalists were trained again: of these by their means, and of the front that all had after one training,
-    whose cheap end may not be among them.
+    whose cheap end may not be among them; of the others if all of these have fallen below the floor.
     """
     found = complete(trials)
     first = {trial.number for trial in _front(spec, found, point)}
-    return _front(spec, [trial for trial in found if trial.repeats or trial.number in first], standing)
+    contenders = [trial for trial in found if trial.repeats or trial.number in first]
+    if not feasible(spec, contenders):
+        contenders = feasible(spec, found) or contenders
+    return _front(spec, contenders, standing)
 
 
 def _front(spec: StudySpec, trials: Sequence[Trial], at: Callable[[Trial], pareto.Point]) -> list[Trial]:
@@ -81,7 +84,7 @@ def _front(spec: StudySpec, trials: Sequence[Trial], at: Callable[[Trial], paret
 def best_configs(front: Sequence[Trial]) -> dict[str, Trial]:
     """The front's ends, its knee (pareto.knee says which that is), and the cheapest that lose little accuracy."""
     knee = pareto.knee([standing(trial) for trial in front])
-    named = {"most_accurate": front[-1], "knee": front[knee], "cheapest": front[0]}
+    named = {"most_accurate": _cheapest_within(front, 0.0), "knee": front[knee], "cheapest": front[0]}
     named |= {name: _cheapest_within(front, points) for name, points in _WITHIN.items()}
     return {name: named[name] for name in WINNERS}
 

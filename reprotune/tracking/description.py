@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from reprotune.data import metric
+from reprotune.errors import counted
 from reprotune.results.scores import on_valid, told
 from reprotune.results.winners import accuracy, as_config, best, complete, feasible, pareto_front
 from reprotune.search.study.spec import StudySpec
@@ -22,7 +23,9 @@ def of_study(spec: StudySpec, trials: Sequence[Trial], link: Link) -> str:
     states = [trial.result.state for trial in trials]
     counts = ", ".join(f"{states.count(state)} {name}" for state, name in _STATES.items())
     found = _front(spec, trials, link) if spec.cost else _best(spec, trials, link)
-    return "\n".join([f"{len(trials)} trials: {counts}.\n", *found, f"\n{READING} Figures and tables: Artifacts."])
+    return "\n".join(
+        [f"{counted(len(trials), 'trial')}: {counts}.\n", *found, f"\n{READING} Figures and tables: Artifacts."]
+    )
 
 
 def _best(spec: StudySpec, trials: Sequence[Trial], link: Link) -> Iterator[str]:
@@ -59,7 +62,8 @@ def of_evaluation(scores: Mapping[str, Mapping[str, Any]], link: Link, score: st
     ]
     head = f"| winner | test {score} | flops | parameters |\n|---|---|---|---|"
     seeds = max(score["test_accuracy"]["n"] for score in scores.values())
-    about = f"Trained again on train + valid, scored on test: mean ± standard deviation over {seeds} seeds."
+    spread = f"mean ± standard deviation over {seeds} seeds" if seeds > 1 else "one seed"
+    about = f"Trained again on train + valid, scored on test: {spread}."
     call = f'mlflow.pyfunc.load_model("models:/{model_id}").predict(["a.png"])'
     load = f"\nThe first of the best config's models, for Python in the repository's root: `{call}`."
     last = "\nThe report of the whole run: Artifacts, report.html."

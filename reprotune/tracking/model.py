@@ -16,25 +16,25 @@ from reprotune.training import saved_model
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Run
+    from mlflow.entities import LoggedModel, Run
 
 _DATA = "data"  # the folder of its files
 
 
-def log(client: "MlflowClient", run: "Run", files: Sequence[Path], config: Mapping[str, Any]) -> str:
-    """The run's model, which is logged once, and anew if its files have changed. Returns its id.
-
-    One that a kill left without its files is given them: it is READY when all is done.
-    """
-    from mlflow.entities import LoggedModelOutput, LoggedModelStatus
-
+def begin(client: "MlflowClient", run: "Run", files: Sequence[Path], config: Mapping[str, Any]) -> "LoggedModel":
+    """The run's model of these files: the one that is there, or a new one without them."""
     content = digest([file_digest(file) for file in files])
     condition = f"source_run_id = '{run.info.run_id}' AND tags.{store.MARK} = '{content}'"
     if known := client.search_logged_models([run.info.experiment_id], condition):
-        made = known[0]
-    else:
-        params, tags = {name: str(value) for name, value in config.items()}, {store.MARK: content}
-        made = client.create_logged_model(run.info.experiment_id, "model", run.info.run_id, tags, params)
+        return known[0]
+    params, tags = {name: str(value) for name, value in config.items()}, {store.MARK: content}
+    return client.create_logged_model(run.info.experiment_id, "model", run.info.run_id, tags, params)
+
+
+def finish(client: "MlflowClient", run: "Run", made: "LoggedModel", files: Sequence[Path]) -> str:
+    """Give it its files, which a kill may have left it without; it is READY when all is done. Returns its id."""
+    from mlflow.entities import LoggedModelOutput, LoggedModelStatus
+
     if made.status == LoggedModelStatus.READY:
         return str(made.model_id)
     flavor = {"loader_module": __name__, "data": _DATA, "python_version": python_version()}

@@ -116,7 +116,9 @@ class ParentRun:
             self._drop(self._nested.pop(number))
 
     def log_series(self, series: Mapping[str, Sequence[float]], trials: "Sequence[Trial]") -> None:
-        """Metrics with a value for each trial number. Those that are there are not logged again."""
+        """Metrics with a value for each trial number. Those that are there are not logged again; one that has changed,
+        as after `make retry`, stands beside what it was, which MLflow cannot delete.
+        """
         times = [milliseconds(trial) for trial in trials]
         for name, values in series.items():
             known = {(point.step, point.value) for point in self._client.get_metric_history(self.id, name)}
@@ -182,10 +184,11 @@ class ParentRun:
         from mlflow.exceptions import MlflowException
 
         try:
-            return model.log(self._client, self._run, files, config)
+            begun = model.begin(self._client, self._run, files, config)
         except MlflowException:
             self.log_files((file, "model") for file in files)
             return ""
+        return model.finish(self._client, self._run, begun, files)
 
     def log_files(self, files: Files) -> None:
         _log_files(self._client, self.id, files)

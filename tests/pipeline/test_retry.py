@@ -12,7 +12,8 @@ from reprotune.data.stored import StoredDataset
 from reprotune.params import LedRung, Rung, ShareRung
 from reprotune.pipeline.retry import forget_failures
 from reprotune.search.study import declaration, journal
-from reprotune.search.study.trials import finished
+from reprotune.search.study.trials import as_asked, finished, recorded
+from reprotune.search.trial import Result
 from stages import retry
 
 RUNGS: dict[str, Rung] = {
@@ -88,6 +89,39 @@ def test_what_a_timeout_ended_loses_no_trial(
     assert facts(run(replace(declared, timeout=trials[6].elapsed), tmp_path))[:7] == facts(
         run(replace(declared, n_trials=7), tmp_path / "undisturbed")
     )
+
+
+def test_a_long_trial_before_a_failed_one_loses_none(
+    dataset: StoredDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was told after the timeout, within which the failed one and those after it had begun."""
+    monkeypatch.chdir(tmp_path)
+    declared = replace(declaration.from_params(make_params(), "single_objective", dataset), timeout=600.0, window=3)
+    trials = run(replace(declared, n_trials=5), tmp_path / "undisturbed")
+    with journal.opened(declared.journal, declared.directions, lambda _: False) as opened:
+        for trial, elapsed in zip(trials, (300, 500, 650, 651, 655), strict=True):
+            (asked := as_asked(trial.optuna)).number = trial.number
+            opened.ask(asked)
+            result = replace(trial.result, state="FAIL", by_machine=True) if trial.number == 3 else trial.result
+            opened.tell(trial.number, result, declared.values(result), elapsed)
+        opened.end(5)
+    assert forget_failures(declared) == [3]
+    assert facts(run(declared, tmp_path))[:5] == facts(trials)
+
+
+def test_a_failed_repeat_leaves_what_lies_beyond_the_studys_end(
+    dataset: StoredDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    declared = replace(declaration.from_params(make_params(), "single_objective", dataset), n_trials=12)
+    trials = facts(run(declared, tmp_path, Short(6)))
+    with journal.opened(declared.journal, declared.directions, lambda _: False) as opened:
+        opened.keep_repeat(0, 0, Result("FAIL", (), None, "as told", by_machine=True))
+    assert forget_failures(replace(declared, n_trials=4)) == [0]
+    with journal.opened(declared.journal, declared.directions, lambda _: False) as opened:
+        assert facts(list(recorded(opened))) == trials
+        assert not opened.repeats
+    assert forget_failures(declared) == [6]
 
 
 def test_one_that_was_stopped_names_the_study_again(

@@ -88,7 +88,7 @@ def test_what_is_lost_and_saved_and_that_nothing_is_feasible_is_told(dataset: St
 def test_what_to_do_if_none_is_complete(dataset: StoredDataset, by_machine: bool, advice: str) -> None:
     (one,) = trials(dataset, (100, 0.9))
     failed = replace(one, result=Result("FAIL", (), None, "TimeoutError: took longer", by_machine=by_machine))
-    with pytest.raises(UserError, match=rf"none of the 1 trials is complete: TimeoutError: took longer; .*{advice}"):
+    with pytest.raises(UserError, match=rf"no trial of 1 is complete: TimeoutError: took longer; .*{advice}"):
         winners.complete([failed])
 
 
@@ -144,3 +144,17 @@ def test_the_front_goes_by_the_means(dataset: StoredDataset) -> None:
     assert winners.standing(front[2]) == pytest.approx((250, 0.91))
     lost = {name: choice["accuracy_lost"] for name, choice in winners.as_choices(winners.best_configs(front)).items()}
     assert lost["within_5_points"] == pytest.approx((0.95 + 0.93 + 0.94) / 3 - 0.91)  # of the means
+
+
+def test_a_feasible_trial_comes_before_finalists_that_fell_below_the_floor(dataset: StoredDataset) -> None:
+    lucky, hidden, low = trials(dataset, (100, 0.951), (200, 0.9505), (50, 0.9), name="multi_objective")
+    told = [again(lucky, 0.948, 0.947), hidden, low]
+    spec = replace(study(dataset, [], "multi_objective").spec, min_accuracy=0.95)
+    assert winners.pareto_front(spec, told) == winners.feasible(spec, told) == [hidden]
+    assert winners.pareto_front(spec, [told[0], low]) == [told[0]]  # it stands in
+
+
+def test_of_equals_the_first_is_each_winner(dataset: StoredDataset) -> None:
+    equal = trials(dataset, (100, 0.9), (100, 0.9), name="multi_objective")
+    front = winners.pareto_front(study(dataset, [], "multi_objective").spec, equal)
+    assert {trial.number for trial in winners.best_configs(front).values()} == {0}

@@ -140,7 +140,7 @@ def test_the_first_of_equals_is_best(single: Finished) -> None:
 def test_no_complete_trial_is_refused_with_the_reasons(single: Finished) -> None:
     declared, trials = single
     failed = replace(trials[0], result=replace(trials[0].result, state="FAIL", reason="Diverged: loss became nan"))
-    with pytest.raises(UserError, match="none of the 1 trials is complete: Diverged"):
+    with pytest.raises(UserError, match="no trial of 1 is complete: Diverged"):
         winners.best([failed])
-    with pytest.raises(UserError, match="none of the 0 trials is complete: the timeout came first"):
+    with pytest.raises(UserError, match="no trial of 0 is complete: the timeout came first"):
         winners.pareto_front(declared, [])

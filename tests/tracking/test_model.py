@@ -11,6 +11,7 @@ from tracked import fail
 
 from reprotune.artifacts import read_json, write_json
 from reprotune.data.stored import StoredDataset
+from reprotune.errors import UserError
 from reprotune.tracking.parent_run import parent_run
 from reprotune.training import saved_model
 from reprotune.training.fit import new_model
@@ -90,6 +91,14 @@ def test_a_server_without_models_keeps_the_files(files: list[Path], monkeypatch:
         assert parent.log_model(files, CONFIG) == ""
     kept = mlflow.MlflowClient().list_artifacts(parent.id, "model")
     assert [file.path for file in kept] == ["model/model.json", "model/weights.safetensors"]
+
+
+def test_a_server_with_models_that_fails_is_not_taken_for_one_without(files: list[Path]) -> None:
+    refused = mlflow.exceptions.MlflowException("no space left")
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(UserError, match="no space left"):
+        patch.setattr(mlflow.MlflowClient, "log_model_artifacts", lambda *_: (_ for _ in ()).throw(refused))
+        with parent_run("evaluate", "same", {}) as parent:
+            parent.log_model(files, CONFIG)
 
 
 def _experiment() -> str:

@@ -1,7 +1,7 @@
 """When a study ends: a function of its told trials."""
 
 from collections.abc import Iterable
-from typing import Literal, Protocol, cast
+from typing import Any, Literal, Protocol, cast
 
 from reprotune.search.pareto import Point, extended, hypervolume
 from reprotune.search.space import size
@@ -45,7 +45,7 @@ class Stopping:
         """What ends the study with this trial, the first of them if several do; None if it goes on."""
         self.epochs += len(trial.result.curve)
         self._reached.append(self._reach(trial.result))
-        self._tried.add(repr(sorted(trial.config.items())))
+        self._tried.add(repr(sorted((name, _one_of_steps(value)) for name, value in trial.config.items())))
         if len(self._reached) > self._spec.n_trials:
             return "n_trials"
         if self._spec.max_epochs and self.epochs >= self._spec.max_epochs:
@@ -71,6 +71,11 @@ class Stopping:
         if before is None or now is None:
             return False
         return now - before <= (0.0 if self._spec.cost else self._spec.standard_error(before))
+
+
+def _one_of_steps(value: Any) -> Any:
+    """The same for 0.3 and 0.1 + 0.2: samplers reach a step of a range in their own ways."""
+    return round(value, 12) if isinstance(value, float) else value
 
 
 def ended_by(spec: StudySpec, trials: Iterable[Told]) -> StoppedBy | None:

@@ -100,6 +100,15 @@ def test_grid_tries_every_config_once_and_ends_with_the_last(
         declaration.check_params(make_params(**{f"{name}__sampler": "grid", f"{name}__search_space": {**SPACE}}))
 
 
+def test_a_step_is_one_value_however_it_was_reached(dataset: StoredDataset) -> None:
+    steps = {"type": "float", "low": 0.1, "high": 0.4, "step": 0.1}
+    declared = spec(dataset, search_space={**SMALL, "layers": 1, "width": 4, "dropout": steps}, n_trials=100)
+    stopping, (result,) = Stopping(declared), results(UP)
+    tried = [0.3, 0.1 + 0.2, 0.1, 0.1 + 1e-17, 0.2, 0.4]
+    told = [stopping.tell(SimpleNamespace(config={"dropout": value}, result=result)) for value in tried]
+    assert told == [None] * 5 + ["exhausted"]
+
+
 def test_the_size_of_a_space(dataset: StoredDataset) -> None:
     assert size(spec(dataset, search_space=SMALL).space) == 6 + 36
     assert size(spec(dataset, search_space={**SMALL, "epochs": {"type": "int", "low": 1, "high": 3}}).space) == 126
