@@ -50,6 +50,8 @@ def run(main: Callable[[], None]) -> None:
         sys.exit(_refuse(_missing(error) or str(error), 2))
     except KeyboardInterrupt as stop:
         code = 128 + stop.args[0] if isinstance(stop, _Terminated) else 130
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # pressed again, it would break what is done on the way out
+        _end_at_last(code)
         sys.exit(_refuse("stopped; `dvc repro` goes on from here", code))
 
 
@@ -61,11 +63,14 @@ def _stage() -> str:
 def _terminate(number: int, _: object) -> None:
     for other in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(other, signal.SIG_IGN)  # once is enough: the workers are ended on the way out
-    code = 128 + number
-    last = threading.Timer(_GRACE, os._exit, (code,))  # a library may swallow the exception, and a kill costs nothing
+    _end_at_last(128 + number)  # a library may swallow the exception, and a kill costs nothing
+    raise _Terminated(number)
+
+
+def _end_at_last(code: int) -> None:
+    last = threading.Timer(_GRACE, os._exit, (code,))
     last.daemon = True
     last.start()
-    raise _Terminated(number)
 
 
 def _missing(error: Exception) -> str:

@@ -17,7 +17,7 @@ _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 _SPAN = re.compile(rf"\s*({_NUMBER.pattern})\s*(?:-|–|~|:|\.\.+|to)\s*({_NUMBER.pattern})\s*")
 _DECLARED = "a plain value, or a mapping whose type is int, float or categorical"
 # Pydantic's words for what YAML calls otherwise.
-_OF_YAML = {"a valid tuple": "a list", "a valid dictionary": "a mapping"}
+_OF_YAML = {"a valid tuple": "a list", "a valid dictionary": "a mapping", "Tuple": "the list"}
 
 
 class UserError(Exception):
@@ -28,7 +28,8 @@ class ParamsError(UserError):
     """One line that names the key of params.yaml, shows its value and says what is allowed."""
 
     def __init__(self, key: str, value: Any, allowed: str) -> None:
-        super().__init__(f"{PARAMS}: {key} = {value!r}: {allowed}")
+        written = value.model_dump(exclude_defaults=True) if isinstance(value, BaseModel) else value
+        super().__init__(f"{PARAMS}: {key} = {written!r}: {allowed}")
 
 
 def is_shortage(error: BaseException) -> bool:
@@ -70,6 +71,8 @@ def first_error(error: ValidationError, content: Any, schema: type[BaseModel]) -
     for word, plain in _OF_YAML.items():
         here = [re.sub(" or instance of .*", "", message.replace(word, plain)) for message in here]
     allowed = ", or ".join(message.removeprefix("Value error, ").removeprefix("Input should ") for message in here)
+    if "null" not in allowed and _may_be_null(location, schema):
+        allowed += ", or be null"
     return ParamsError(key, first["input"], f"should {allowed}" if here[0].startswith("Input should ") else allowed)
 
 
@@ -117,8 +120,20 @@ def _keys(error: ErrorDetails, content: Any) -> list[str]:
 
 
 def _known_keys(location: list[str], schema: type[BaseModel]) -> list[str]:
+    return list(_section(location, schema).model_fields)
+
+
+def _may_be_null(location: list[str], schema: type[BaseModel]) -> bool:
+    try:
+        return type(None) in get_args(_section(location, schema).model_fields[location[-1]].annotation)
+    except (IndexError, KeyError, StopIteration):  # the whole file, or within a value
+        return False
+
+
+def _section(location: list[str], schema: type[BaseModel]) -> Any:
+    """What holds the key."""
     section: Any = schema
     for key in location[:-1]:
         declared = section.model_fields[key].annotation
         section = next(part for part in (declared, *get_args(declared)) if hasattr(part, "model_fields"))
-    return list(section.model_fields)
+    return section

@@ -270,8 +270,13 @@ def load(path: Path = PARAMS) -> Params:
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read ({error})") from None
     except NOT_YAML as error:
-        raise UserError(f"{path}: is not YAML: {' '.join(str(error).split())}") from None
+        raise UserError(f"{path}: is not YAML: {_told_by_yaml(error)}") from None
     try:
         return Params.model_validate(content)
     except ValidationError as error:
         raise first_error(error, content, Params) from None
+
+
+def _told_by_yaml(error: Exception) -> str:
+    """In one line, and without how to switch the check off."""
+    return " ".join(str(error).partition("To suppress this check")[0].split())

@@ -19,6 +19,7 @@ def main() -> None:
         links = store.links()
     for name, link in links.items():
         print(f"{name}: {_server()}{link}", flush=True)
+    print("the page is there in some seconds; Ctrl-C ends it", flush=True)
     os.environ.setdefault("MLFLOW_BACKEND_STORE_URI", address)
     os.execv(sys.executable, [sys.executable, "-m", "mlflow", "ui", *sys.argv[1:]])  # noqa: S606
 

@@ -180,6 +180,11 @@ def test_it_runs_where_a_user_set_dvcs_variable() -> None:
     assert (stage.returncode, stage.stderr) == (0, "")
 
 
+def test_ctrl_c_pressed_again_as_it_ends_breaks_nothing() -> None:
+    again = "import atexit, os; atexit.register(lambda: os.kill(os.getpid(), signal.SIGINT))"
+    assert ended(f"{again}\n{SLEEPS}", signal.SIGINT) == (130, STOPPED)
+
+
 def test_it_ends_even_if_a_library_swallows_the_signal() -> None:
     assert ended(SWALLOWS, signal.SIGTERM) == (143, "")
 

@@ -11,16 +11,24 @@ _FEW = 30  # trials: TPE has only begun to learn
 
 
 def learned_nothing(study: Study) -> Iterator[Advice]:
-    """The best of all trials is no better than always answering the largest class (within three standard errors)."""
+    """The best of all trials is no better than always answering the largest class (within three standard errors), or
+    the images are so few that none could be.
+    """
     images, metric = list(study.balance["valid"].values()), study.spec.metric
     right = [0] * len(images)
     right[images.index(max(images))] = max(images)
     largest = share_right(right, images, metric)
-    best = accuracy(study.ranked[0])
-    if best <= largest + 3 * study.spec.standard_error(largest):
+    best, least = accuracy(study.ranked[0]), largest + 3 * study.spec.standard_error(largest)
+    seen = (
+        f"{study.name}: the best trial has {study.score} of {best:.2f}, always answering the largest class would "
+        f"have {largest:.2f}."
+    )
+    if least >= 1:
+        few = f"{study.images:,} validation images are too few to tell whether anything was learned."
+        yield Advice(seen, few, more_images(study))
+    elif best <= least:
         yield Advice(
-            f"{study.name}: the best trial has {study.score} of {best:.2f}, always answering the largest class would "
-            f"have {largest:.2f}.",
+            seen,
             "Nothing was learned.",
             f"Search other values of lr, and more epochs, in {study.name}.search_space; "
             "results/dataset/figures/samples.png shows whether images and labels are right.",

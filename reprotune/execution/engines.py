@@ -4,7 +4,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 from reprotune.arithmetic import dispatch
-from reprotune.errors import ParamsError, UserError, one_line
+from reprotune.errors import ParamsError, UserError, counted, one_line
 from reprotune.execution import dask_pool, local_pool
 from reprotune.execution.pool import Pool
 from reprotune.params import Execution
@@ -26,8 +26,7 @@ def told(execution: Execution) -> str:
     """Who trains, for a line."""
     if execution.engine == "dask" and execution.scheduler:
         return f"the workers of {one_line(execution.scheduler)}"
-    number = workers(execution)
-    return f"{number} worker{'s' if number > 1 else ''}"
+    return counted(workers(execution), "worker")
 
 
 def started(execution: Execution) -> AbstractContextManager[Pool]:

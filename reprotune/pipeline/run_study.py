@@ -53,6 +53,8 @@ def run_study(spec: StudySpec, executor: Executor, anew: bool) -> None:
         print(f"adopts {counted(len(spec.adopted), 'trial')} from adopted/{spec.name}", flush=True)
     _tell_of_others(spec)
     with journal.opened(spec.journal, spec.directions, discard) as opened, ExitStack() as until_the_end:
+        if kept := min(sum(trial.state.is_finished() for trial in opened.trials), spec.n_trials):
+            print(f"{spec.journal}: has {kept} of {counted(spec.n_trials, 'trial')}, not trained again", flush=True)
         parent = cache(partial(until_the_end.enter_context, _tracked(spec)))
         _follow(spec, opened, executor, parent)
 
@@ -79,6 +81,8 @@ def _follow(spec: StudySpec, opened: journal.Journal, executor: Executor, begun:
         trials = finalists.train(spec, trials, opened, executor, show)
     parent = begun()
     metrics = (write.write_multi_objective if spec.cost else write.write_single_objective)(spec.folder, spec, trials)
+    if len(trials) < spec.n_trials:
+        print(f"ended by {metrics['stopped_by']}, after {len(trials)} of {spec.n_trials} trials", flush=True)
     if not parent.failed:
         with parent.surviving():
             _log_whole(parent, spec, trials, metrics)

@@ -29,6 +29,12 @@ def test_a_large_class_is_what_chance_has(dataset: StoredDataset, best: float, s
     assert bool(list(learned_nothing(study(dataset, [{"accuracy": best}], balance=SKEWED)))) == said
 
 
+def test_few_images_cannot_tell_whether_anything_was_learned(dataset: StoredDataset) -> None:
+    few = {split: {"cat": 3, "dog": 2} for split in ("train", "valid", "test")}
+    (found,) = learned_nothing(study(dataset, [{"accuracy": 1.0}], balance=few))
+    assert "5 validation images are too few to tell whether anything was learned." in str(found)
+
+
 def gain(dataset: StoredDataset, best: float, std: float = 0.01, trials: int = 40, **changes: Any) -> list[Advice]:
     one = study(dataset, [{"accuracy": 0.9}] * trials, **changes)
     return list(gain_over_default(run(one, {"best": {"mean": best, "std": std, "n": 4}})))

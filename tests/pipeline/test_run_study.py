@@ -93,3 +93,17 @@ def test_a_finished_study_of_older_code_is_no_news(
     with pytest.raises(Killed):
         run(replace(older, n_trials=9), repository, Dying(5))
     assert journal.unfinished(older.journal)
+
+
+@pytest.mark.usefixtures("untracked")
+def test_what_is_kept_is_told(dataset: StoredDataset, repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """And why a study ended before its last trial."""
+    declared = declaration.from_params(make_params(single_objective__n_trials=3), "single_objective", dataset)
+    for n_trials, max_epochs in ((3, None), (9, None), (9, 1)):
+        run_study(replace(declared, n_trials=n_trials, max_epochs=max_epochs), InlineExecutor(), anew=False)
+    told = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("[")]
+    assert told == [
+        f"{declared.journal}: has 3 of 9 trials, not trained again",
+        f"{declared.journal}: has 9 of 9 trials, not trained again",
+        "ended by max_epochs, after 1 of 9 trials",
+    ]

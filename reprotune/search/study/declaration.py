@@ -115,6 +115,7 @@ def check_params(params: Params) -> None:
         if section.sampler not in samplers:
             raise ParamsError(f"{name}.sampler", section.sampler, f"must be one of {', '.join(samplers)}")
         if section.sampler in FINITE_ONLY and (endless := continuous(space)):
-            raise ParamsError(f"{name}.search_space.{endless}", space[endless], f"needs a step for {section.sampler}")
+            needed = f"needs a step for {section.sampler}, or choices"
+            raise ParamsError(f"{name}.search_space.{endless}", space[endless], needed)
         chosen_pruner(section, name)
         own_configs(params, name)
