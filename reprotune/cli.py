@@ -2,6 +2,7 @@
 
 import atexit
 import contextlib
+import errno
 import gc
 import os
 import re
@@ -47,7 +48,7 @@ def run(main: Callable[[], None]) -> None:
     except BrokenPipeError:  # `… | head`
         sys.exit(_refuse("stopped, because its output was closed; `dvc repro` goes on from here", 141))
     except (UserError, OSError) as error:
-        sys.exit(_refuse(_missing(error) or str(error), 2))
+        sys.exit(_refuse(_what_to_do(error) or str(error), 2))
     except KeyboardInterrupt as stop:
         code = 128 + stop.args[0] if isinstance(stop, _Terminated) else 130
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # pressed again, it would break what is done on the way out
@@ -73,12 +74,14 @@ def _end_at_last(code: int) -> None:
     last.start()
 
 
-def _missing(error: Exception) -> str:
-    """What to do if an output of the pipeline is missing."""
+def _what_to_do(error: Exception) -> str:
+    """What to do if an output of the pipeline is missing, or there is no room for one."""
     name = str(error.filename) if isinstance(error, FileNotFoundError) else ""
     made = name.startswith(("data/", "results/"))
     lost = "git checkout" if name.endswith("metrics.json") else "dvc checkout"  # DVC deletes it, then may be refused
     back = f"`dvc repro` makes it, `{lost} {name}` brings the last run's back, `dvc pull` fetches it"
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{error}; make room, and `dvc repro` goes on from here"
     return f"{name}: is not there; {back}" if made else ""
 
 

@@ -76,6 +76,7 @@ cli.run(main)
 """
 
 BUFFERED = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+ROOM = "make room, and `dvc repro` goes on from here"
 STOPPED = "error: stopped; `dvc repro` goes on from here\n"
 
 
@@ -193,7 +194,10 @@ def test_it_ends_even_if_a_library_swallows_the_signal() -> None:
     ("error", "line"),
     [
         ("UserError('params.yaml: seed = -1: must be more')", "error: params.yaml: seed = -1: must be more\n"),
-        ("OSError(28, 'No space left on device', 'x.csv')", "error: [Errno 28] No space left on device: 'x.csv'\n"),
+        (
+            "OSError(28, 'No space left on device', 'x.csv')",
+            f"error: [Errno 28] No space left on device: 'x.csv'; {ROOM}\n",
+        ),
         (
             "FileNotFoundError(2, 'No such file or directory', 'results/x.csv')",
             "error: results/x.csv: is not there; `dvc repro` makes it, `dvc checkout results/x.csv` brings the last "
@@ -248,7 +252,7 @@ def test_a_full_disk_that_is_seen_at_the_end(end: str) -> None:
     with Path("/dev/full").open("w") as full:
         command, pipes = [sys.executable, "-c", code], {"stdout": full, "stderr": subprocess.PIPE}
         stage = subprocess.run(command, cwd=ROOT, env=BUFFERED, **pipes, text=True, check=False)  # type: ignore[call-overload]
-    assert (stage.returncode, stage.stderr) == (2, "error: [Errno 28] No space left on device\n")
+    assert (stage.returncode, stage.stderr) == (2, f"error: [Errno 28] No space left on device; {ROOM}\n")
 
 
 def test_it_says_that_nobody_reads_what_it_prints() -> None:

@@ -3,8 +3,9 @@
 import math
 from collections.abc import Iterator
 
-from reprotune.advice.run import Advice, Run, Study, accuracy, points
+from reprotune.advice.run import Advice, Run, Study, points
 from reprotune.data.metric import effective_images, share_right
+from reprotune.results.winners import first_accuracy
 from reprotune.search.space import contains, default_config
 
 _FEW = 30  # trials: TPE has only begun to learn
@@ -18,7 +19,7 @@ def learned_nothing(study: Study) -> Iterator[Advice]:
     right = [0] * len(images)
     right[images.index(max(images))] = max(images)
     largest = share_right(right, images, metric)
-    best, least = accuracy(study.ranked[0]), largest + 3 * study.spec.standard_error(largest)
+    best, least = first_accuracy(study.ranked[0]), largest + 3 * study.spec.standard_error(largest)
     seen = (
         f"{study.name}: the best trial has {study.score} of {best:.2f}, always answering the largest class would "
         f"have {largest:.2f}."
@@ -85,7 +86,7 @@ def _why_lost(run: Run) -> tuple[str, str]:
 def too_few_images(study: Study) -> Iterator[Advice]:
     """Many trials are within a standard error of the best."""
     ranked, error = study.ranked, study.standard_error
-    close = sum(accuracy(trial) >= accuracy(ranked[0]) - error for trial in ranked)
+    close = sum(first_accuracy(trial) >= first_accuracy(ranked[0]) - error for trial in ranked)
     if close >= max(10, len(ranked) / 4):
         yield Advice(
             f"{study.name}: {close} of {len(ranked)} complete trials lie within {points(error)} points of the best, "

@@ -5,9 +5,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
-from reprotune.advice.run import Advice, Study, accuracy
+from reprotune.advice.run import Advice, Study
 from reprotune.params import FloatRange, IntRange
 from reprotune.results.importances import importances
+from reprotune.results.winners import first_accuracy
 from reprotune.training.hyperparameters import fault
 
 End = Literal["low", "high"]
@@ -43,9 +44,9 @@ def _is_best_at(study: Study, name: str, declared: IntRange | FloatRange, end: E
     having = [trial for trial in study.ranked if name in trial.config]
     near = {trial.number: _is_near(trial.config[name], declared, end) for trial in having}
     top = [near[trial.number] for trial in study.top if trial.number in near]
-    elsewhere = max((accuracy(trial) for trial in having if not near[trial.number]), default=0.0)
+    elsewhere = max((first_accuracy(trial) for trial in having if not near[trial.number]), default=0.0)
     at_top = len(top) >= 5 and sum(top) >= _MOST * len(top)
-    return at_top and elsewhere < accuracy(study.ranked[0]) - study.standard_error
+    return at_top and elsewhere < first_accuracy(study.ranked[0]) - study.standard_error
 
 
 _WORDS: Mapping[End, str] = {"low": "lower", "high": "upper"}

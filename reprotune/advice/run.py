@@ -11,6 +11,8 @@ from reprotune.data.metric import told
 from reprotune.data.stored import CLASS_BALANCE, StoredDataset
 from reprotune.params import Declared, Params
 from reprotune.results import read
+from reprotune.results.importances import key
+from reprotune.results.winners import first_accuracy
 from reprotune.search.study.spec import StudySpec
 from reprotune.search.study.trials import Trial
 from reprotune.training.models import Config
@@ -57,7 +59,7 @@ class Study:
     def ranked(self) -> list[Trial]:
         """The complete trials, the most accurate first."""
         done = (trial for trial in self.trials if trial.result.state == "COMPLETE")
-        return sorted(done, key=lambda trial: (-accuracy(trial), trial.number))
+        return sorted(done, key=lambda trial: (-first_accuracy(trial), trial.number))
 
     @property
     def top(self) -> list[Trial]:
@@ -73,12 +75,11 @@ class Study:
     @property
     def standard_error(self) -> float:
         """Of the best trial's accuracy, by the number of validation images."""
-        return self.spec.standard_error(accuracy(self.ranked[0]))
+        return self.spec.standard_error(first_accuracy(self.ranked[0]))
 
     def declared(self, name: str) -> tuple[str, Declared]:
-        """The key and the range of a config's hyperparameter in the search space: `width_1` may be under `width`."""
-        key = name if name in self.spec.space else name.rpartition("_")[0]
-        return key, self.spec.space[key]
+        """The key and the range of a config's hyperparameter in the search space."""
+        return (found := key(self.spec.space, name)), self.spec.space[found]
 
 
 @dataclass(frozen=True)
@@ -88,12 +89,6 @@ class Run:
     best: Config  # that was evaluated
     scores: Mapping[str, Any]  # evaluation/metrics.json
     balance: Balance
-
-
-def accuracy(trial: Trial) -> float:
-    """Of a complete trial."""
-    assert trial.result.accuracy is not None
-    return trial.result.accuracy
 
 
 def points(share: float) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from reprotune.results.importances import key
 from reprotune.results.scores import short
 from reprotune.results.winners import accuracy
 from reprotune.search.study.spec import StudySpec
@@ -24,8 +25,7 @@ def leaderboard(spec: StudySpec, trials: Sequence[Trial]) -> Mapping[str, Any]:
 def searched(spec: StudySpec, trials: Sequence[Trial]) -> list[str]:
     """The hyperparameters that some trial had a choice of, in the order in which they are declared."""
     every = {name: not known.single() for trial in trials for name, known in trial.optuna.distributions.items()}
-    keys = [name if name in spec.space else name.rpartition("_")[0] for name in every]
-    place = {name: (list(spec.space).index(key), len(name), name) for name, key in zip(every, keys, strict=True)}
+    place = {name: (list(spec.space).index(key(spec.space, name)), len(name), name) for name in every}
     return sorted((name for name, several in every.items() if several), key=place.__getitem__)
 
 

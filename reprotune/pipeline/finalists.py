@@ -11,7 +11,7 @@ from dataclasses import replace
 from reprotune.data.metric import told
 from reprotune.execution.pool import Pool
 from reprotune.pipeline.progress import Show
-from reprotune.results.winners import point
+from reprotune.results.winners import first_accuracy, point
 from reprotune.search.study.journal import Journal
 from reprotune.search.study.spec import StudySpec
 from reprotune.search.study.tasks import awaited, repeat_task
@@ -25,8 +25,8 @@ def chosen(spec: StudySpec, trials: Sequence[Trial]) -> list[Trial]:
     With two objectives: the nearest to the front, as far as they lie within a standard error of it. Of the front itself
     the most accurate first: at its cheap end the steps from point to point are wide.
     """
-    ranked = sorted(_gaps(spec, trials), key=lambda pair: (pair[0], -_accuracy(pair[1]), pair[1].number))
-    near = [trial for gap, trial in ranked if not spec.cost or gap <= spec.standard_error(_accuracy(trial))]
+    ranked = sorted(_gaps(spec, trials), key=lambda pair: (pair[0], -first_accuracy(pair[1]), pair[1].number))
+    near = [trial for gap, trial in ranked if not spec.cost or gap <= spec.standard_error(first_accuracy(trial))]
     return near[: spec.finalists.count]
 
 
@@ -35,19 +35,13 @@ def _gaps(spec: StudySpec, trials: Sequence[Trial]) -> list[tuple[float, Trial]]
     below the floor are none, if any is not.
     """
     found = [trial for trial in trials if trial.result.state == "COMPLETE"]
-    floor = min(spec.floor, max(map(_accuracy, found), default=0.0))
-    found = [trial for trial in found if _accuracy(trial) >= floor]
+    floor = min(spec.floor, max(map(first_accuracy, found), default=0.0))
+    found = [trial for trial in found if first_accuracy(trial) >= floor]
     gaps, most = list[tuple[float, Trial]](), 0.0
-    for trial in sorted(found, key=lambda trial: (point(trial)[0] if spec.cost else 0.0, -_accuracy(trial))):
-        most = max(most, _accuracy(trial))
-        gaps.append((most - _accuracy(trial), trial))
+    for trial in sorted(found, key=lambda trial: (point(trial)[0] if spec.cost else 0.0, -first_accuracy(trial))):
+        most = max(most, first_accuracy(trial))
+        gaps.append((most - first_accuracy(trial), trial))
     return gaps
-
-
-def _accuracy(trial: Trial) -> float:
-    """After its first training."""
-    assert trial.result.accuracy is not None
-    return trial.result.accuracy
 
 
 def _wanted(spec: StudySpec, trials: Sequence[Trial]) -> list[tuple[Trial, int]]:

@@ -91,7 +91,8 @@ def track(params: Params, studies: Sequence[StudySpec], dataset: StoredDataset) 
     evaluated = {name: dict(config) for name, config in configs.items()}
     identity = digest([evaluated, dataset.digest, summary, *unless_default(metric).values()])
     scores = {name: summary[name] for name in configs}
-    title = f"{dataset.name}, {len(configs)} configs, {counted(params.evaluate.seeds, 'seed')}"
+    reached = summary["best"]["test_accuracy"]["mean"]
+    title = f"{dataset.name}, {len(configs)} configs, {counted(params.evaluate.seeds, 'seed')}, best {reached:.4f}"
     determining = {"seed": params.seed, "dataset": dataset.digest, **unless_default(metric)}
     with parent_run("evaluate", identity, determining, title, dataset) as parent:
         for number, (name, config) in enumerate(configs.items()):

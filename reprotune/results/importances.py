@@ -29,9 +29,14 @@ def deciding(space: Space) -> set[str]:
     return {name for name in searched if re.sub(r"_\d+$", "", name) in costly}
 
 
+def key(space: Space, name: str) -> str:
+    """Under which the space has a config's hyperparameter: `width_1` may be under `width`."""
+    return name if name in space else name.rpartition("_")[0]
+
+
 def declared(space: Space, name: str) -> Declared:
-    """What the space says of a config's hyperparameter: `width_1` may be under `width`."""
-    return space[name if name in space else name.rpartition("_")[0]]
+    """What the space says of a config's hyperparameter."""
+    return space[key(space, name)]
 
 
 def importances(

@@ -37,6 +37,12 @@ def accuracies(trial: Trial) -> list[float]:
     return [training.accuracy or 0.0 if training.state == "COMPLETE" else 0.0 for training in trainings]
 
 
+def first_accuracy(trial: Trial) -> float:
+    """A complete trial's after its first training, as it was told."""
+    assert trial.result.accuracy is not None
+    return trial.result.accuracy
+
+
 def accuracy(trial: Trial) -> float:
     """What a complete trial's accuracy is: the mean over its trainings."""
     return fmean(accuracies(trial))
