@@ -75,13 +75,13 @@ def _end_at_last(code: int) -> None:
 
 
 def _what_to_do(error: Exception) -> str:
-    """What to do if an output of the pipeline is missing, or there is no room for one."""
+    """If there is no room for an output of the pipeline, or one is missing."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{error}; make room, and `dvc repro` goes on from here"
     name = str(error.filename) if isinstance(error, FileNotFoundError) else ""
     made = name.startswith(("data/", "results/"))
     lost = "git checkout" if name.endswith("metrics.json") else "dvc checkout"  # DVC deletes it, then may be refused
     back = f"`dvc repro` makes it, `{lost} {name}` brings the last run's back, `dvc pull` fetches it"
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"{error}; make room, and `dvc repro` goes on from here"
     return f"{name}: is not there; {back}" if made else ""
 
 

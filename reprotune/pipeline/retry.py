@@ -33,9 +33,9 @@ def forget_failures(spec: StudySpec) -> list[int]:
             kept = [t.number for t in asked if not (failed and t.result.by_machine)]  # others beyond its end are left
             if spec.rung and failed:  # those after it were judged beside it
                 kept = kept[: failed[0]]
-            # It was asked, so no timeout was over: those that were told after that are told after it again.
-            asked_after = trials[: max(0, failed[0] - spec.window + 1)] if failed else trials
-            most = max((trial.elapsed for trial in asked_after), default=0.0)
+            # When it was asked, no timeout was over: those that were told after that are told after it again.
+            before = trials[: max(0, failed[0] - spec.window + 1)] if failed else trials
+            most = max((trial.elapsed for trial in before), default=0.0)
             _rewrite(spec, [replace(trial, elapsed=min(trial.elapsed, most)) for trial in asked], kept, repeats)
     return sorted({*failed, *again})
 
