@@ -59,11 +59,6 @@ REFUSED = [
         "single_objective.rung.margin = 0.05: unknown key; known here: epoch, share, among",
     ),
     ("multi_objective.rung", {"share": 0.2}, "multi_objective.rung.share = 0.2: unknown key; known here: epoch, mar"),
-    (
-        "single_objective.sampler",
-        "grid",
-        "dropout = {'type': 'float', 'low': 0.2, 'high': 0.5}: needs a step for grid, or choices",
-    ),
     (f"single_objective.{LR}", {"type": "categorical", "choices": []}, "choices = []: the list should have at least 1"),
     ("single_objective.sampler", "tpx", "single_objective.sampler = 'tpx': must be one of tpe, random"),
     ("single_objective.pruner", "mean", "single_objective.pruner = 'mean': must be one of none, median"),
@@ -262,7 +257,7 @@ def test_steps_that_floats_cannot_hold_exactly_are_accepted() -> None:
     ("text", "line"),
     [
         ("seed: [1", "is not YAML"),
-        (TEXT + "\nseed: 1\n", r"duplicate key .*with value .1. \(original value: .0.\)$"),
+        (TEXT + "\nseed: 1\n", r"duplicate key .*\(line: \d+\)$"),
         ("", "the whole file = None"),
         ("- 1", "the whole file"),
         ("seed: 0\nmodel:\n\tlr: 1\n", "line 3"),

@@ -96,7 +96,9 @@ def test_grid_tries_every_config_once_and_ends_with_the_last(
     capped = run(spec(dataset, name, **given, max_parameters=400), tmp_path / "capped")
     assert [trial.config for trial in capped] == [trial.config for trial in trials]
     assert 0 < sum(trial.result.untrained for trial in capped) < 12
-    with pytest.raises(ParamsError, match=rf"{name}.search_space.lr = .*needs a step for grid"):
+    with pytest.raises(
+        ParamsError, match=rf"{name}.search_space.lr = {{'type': 'float', .*}}: needs a step for grid, or choices"
+    ):
         declaration.check_params(make_params(**{f"{name}__sampler": "grid", f"{name}__search_space": {**SPACE}}))
 
 
