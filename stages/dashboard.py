@@ -31,9 +31,10 @@ class Journals(BaseJournalBackend):
 
     def read_logs(self, log_number_from: int) -> Sequence[dict[str, Any]]:
         for path in sorted(self._folder.glob("*.log")):
-            if self._files.setdefault(path, inode := path.stat().st_ino) != inode:
+            inode = path.stat().st_ino
+            if self._files.get(path, inode) != inode:
                 self._forget(path)
-                self._files[path] = inode
+            self._files[path] = inode
             journal = self._journals.setdefault(path, JournalFileBackend(str(path)))
             for record in journal.read_logs(self._read.get(path, 0)):
                 self._read[path] = self._read.get(path, 0) + 1

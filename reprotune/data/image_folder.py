@@ -115,10 +115,10 @@ def told(found: Found, images: Images, held_out: Mapping[SplitName, float]) -> s
     lines.append(f"{size:,} MB of disk, and twice that while it is made")
     if len(own) > 1:
         lines.append(f"the splits are its folders: {', '.join(own)}")
-    for name in own if len(own) > 1 else ():
-        there = np.bincount(found.labels[found.splits == SPLITS.index(name)], minlength=len(counts))
-        if lacking := [found.classes[row] for row in np.flatnonzero(there == 0)]:
-            lines.append(f"not in {name}: {named(lacking)}")
+        for name in own:
+            there = set(found.labels[found.splits == SPLITS.index(name)])
+            if lacking := [known for label, known in enumerate(found.classes) if label not in there]:
+                lines.append(f"not in {name}: {named(lacking)}")
     if shares:
         lines.append(f"held out: {', '.join(shares)}")
     for why in dict.fromkeys(why for why, _ in found.passed_over):

@@ -125,9 +125,8 @@ def _is_deep(opened: "ImageFile", white: int | None) -> bool:
     """white: its own. Raises Unreadable where Pillow would read it wrongly."""
     if opened.mode.startswith(("I", "F")) or ";16" in str(opened.tile) or white == _SIXTEEN_BITS[1]:
         return True
-    if (
-        opened.format == "TIFF" and max(getattr(opened, "tag_v2", {}).get(258, (8,))) > 8
-    ):  # bits a sample, of which Pillow reads 8
+    bits = getattr(opened, "tag_v2", {}).get(258, (8,))  # a sample, of which Pillow reads 8
+    if opened.format == "TIFF" and max(bits) > 8:
         raise Unreadable("16-bit colour in a plane for each channel, which cannot be read")
     return False
 

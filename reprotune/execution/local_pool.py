@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager, suppress
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 from reprotune.errors import UserError
@@ -87,7 +88,7 @@ class LocalPool(Pool):
 
     def _has_lost_a_result(self, awaited: TaskFuture) -> bool:
         """Whether a worker died as it wrote a result: the pool, which reads it, would wait for the rest for ever."""
-        sentinels = [process.sentinel for process in list((self._processes._processes or {}).values())]
+        sentinels = [process.sentinel for process in self._started()]
         return bool(multiprocessing.connection.wait(sentinels, 0)) and not wait([awaited.attempt], _LOOK).done
 
     def drop(self) -> None:
@@ -121,7 +122,7 @@ class LocalPool(Pool):
                 self.attempt(future)
 
     def _end(self) -> None:
-        processes = list((self._processes._processes or {}).values())
+        processes = self._started()
         for process in processes:
             process.kill()
         for process in processes:
@@ -129,6 +130,9 @@ class LocalPool(Pool):
         if processes:  # else what was half written when its writer was killed would be waited for
             self._processes._result_queue._writer.close()  # type: ignore[attr-defined]
         self._processes.shutdown(wait=True, cancel_futures=True)
+
+    def _started(self) -> list[BaseProcess]:
+        return list((self._processes._processes or {}).values())
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         del wait, cancel_futures
