@@ -87,8 +87,8 @@ def test_transactions_of_a_trial(repository: Path, dataset: StoredDataset) -> No
 
     count(1)
     few, many = count(2), count(10)
-    assert (many["transactions"] - few["transactions"]) / 8 <= 11
-    assert (many["statements"] - few["statements"]) / 8 <= 58
+    assert (many["transactions"] - few["transactions"]) / 8 <= 9
+    assert (many["statements"] - few["statements"]) / 8 <= 51
 
 
 def test_bytes_sent_for_a_trial(dataset: StoredDataset) -> None:

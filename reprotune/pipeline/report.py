@@ -95,10 +95,10 @@ def track(params: Params, studies: Sequence[StudySpec], dataset: StoredDataset) 
     title = f"{dataset.name}, {len(configs)} configs, {counted(params.evaluate.seeds, 'seed')}, best {reached:.4f}"
     determining = {"seed": params.seed, "dataset": dataset.digest, **unless_default(metric)}
     with parent_run("evaluate", identity, determining, title, dataset) as parent:
+        metrics = {name: _metrics(score) for name, score in scores.items()}
         for number, (name, config) in enumerate(configs.items()):
-            metrics = _metrics(scores[name])
-            parent.log_config(number, f"{metrics['test_accuracy_mean']:.4f} {name}", config, metrics)
-            parent.log_metrics({f"{key}.{name}": value for key, value in metrics.items()})
+            parent.log_config(number, f"{metrics[name]['test_accuracy_mean']:.4f} {name}", config, metrics[name])
+        parent.log_metrics({f"{key}.{name}": value for name, of in metrics.items() for key, value in of.items()})
         model_id = parent.log_model(sorted(saved_model.FOLDER.glob("[!.]*.*")), configs["best"])
         parent.describe(description.of_evaluation(scores, parent.link, told(metric), model_id))
         parent.log_files((path, None) for path in sorted(evaluation.FOLDER.glob("[!.]*.*")))

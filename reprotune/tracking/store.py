@@ -4,8 +4,10 @@ import logging
 import os
 import re
 import sqlite3
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +33,7 @@ SETTINGS = {
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # two lines a trial, amid the progress
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",  # 20 s without a server, not 250
 }
+_SOUGHT = ("IPython", "dbruntime", "pyspark")  # by MLflow, 22 times a trial, on the whole path where there is none
 MISTAKEN = (ImportError, ValueError)  # of an address whose driver is missing, or that is none
 _BATCH, _PARAMS = 1000, 100  # what MLflow takes at once, and how many params among it
 
@@ -45,6 +48,9 @@ def settle() -> None:
         os.environ.setdefault(name, value)
     for noisy in ("mlflow", "alembic"):  # each migration of a new database
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    for name in _SOUGHT:
+        if name not in sys.modules and not find_spec(name):
+            sys.modules[name] = None  # type: ignore[assignment]  # so Python is told that there is none
 
 
 def load() -> None:
