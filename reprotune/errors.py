@@ -31,6 +31,9 @@ class ParamsError(UserError):
         written = value.model_dump(exclude_defaults=True) if isinstance(value, BaseModel) else value
         super().__init__(f"{PARAMS}: {key} = {written!r}: {allowed}")
 
+    def __reduce__(self) -> Any:  # from a worker it comes as its line alone
+        return UserError, self.args
+
 
 def is_shortage(error: BaseException) -> bool:
     """Whether it may pass: too little memory, on the GPU too, or a file that cannot be read, or not in time."""

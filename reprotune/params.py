@@ -26,6 +26,8 @@ from ruamel.yaml import YAML
 from reprotune.artifacts import NOT_YAML
 from reprotune.errors import PARAMS, UserError, counted, first_error, misdeclared
 
+_MOST = 2**53  # of a range, whose values Optuna's samplers take as floats
+
 
 class Section(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
@@ -47,10 +49,10 @@ class Searched(Section):
 
 class IntRange(Searched):
     type: Literal["int"]
-    low: int
-    high: int
+    low: int = Field(ge=-_MOST, le=_MOST)
+    high: int = Field(ge=-_MOST, le=_MOST)
     log: bool = False
-    step: int = Field(default=1, ge=1)
+    step: int = Field(default=1, ge=1, le=_MOST)
 
     @model_validator(mode="after")
     def _possible(self) -> Self:

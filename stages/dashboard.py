@@ -62,6 +62,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=8080, help="default: 8080")
     port = parser.parse_args().port
+    if port not in range(2**16):
+        raise UserError(f"--port {port}: must be 0 to {2**16 - 1}")
     try:
         from optuna_dashboard import run_server
     except ImportError:

@@ -8,7 +8,9 @@ from rich.console import Console
 from reprotune import cli
 from reprotune.artifacts import read_json, read_yaml
 from reprotune.data.metric import told
+from reprotune.errors import UserError
 from reprotune.figures import tables
+from reprotune.results import digest
 from reprotune.results.scores import certainty, cheaper, short
 
 RESULTS = Path("results")
@@ -16,6 +18,9 @@ _MOST = 2  # pieces of advice that a summary has room for
 
 
 def main() -> None:
+    if changed := digest.changed():
+        advice = "a stage ran alone, or was interrupted; `dvc repro` brings all up to date"
+        raise UserError(f"{changed}: is not what it was when the last report was made: {advice}")
     best = read_yaml(RESULTS / "single_objective/best_config.yaml")
     front = read_yaml(RESULTS / "multi_objective/best_configs.yaml")
     scores = read_json(RESULTS / "evaluation/metrics.json")

@@ -8,15 +8,18 @@ def main() -> None:
     from reprotune.errors import counted
     from reprotune.pipeline import report
     from reprotune.pipeline.run_study import backfill
-    from reprotune.results import read
+    from reprotune.results import digest, read
 
     chosen = params.load()
     dataset = stored.open_verified(chosen.data.dataset)
-    studies = read.read_studies(chosen, dataset)
+    studies = read.begun_studies(chosen, dataset)
     for declared in studies:
         print(f"{declared.name}: MLflow has its {counted(backfill(declared), 'trial')}")
-    report.track(chosen, studies, dataset)
-    print("evaluate: MLflow has its scores, and all have the figures and the report")
+    if changed := digest.changed():
+        print(f"evaluate: is left out: {changed} is not what it was when all was last up to date; `dvc repro`")
+    else:
+        report.track(chosen, studies, dataset)
+        print("evaluate: MLflow has its scores, and all have the figures and the report")
 
 
 if __name__ == "__main__":

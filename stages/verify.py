@@ -10,9 +10,9 @@ from reprotune.execution import engines
 
 
 def _count(word: str) -> int:
-    if (count := int(word)) < 1:
-        raise argparse.ArgumentTypeError(f"{count}: must be 1 or more")
-    return count
+    if not word.isdecimal() or int(word) < 1:
+        raise argparse.ArgumentTypeError(f"{word}: must be a whole number, 1 or more")
+    return int(word)
 
 
 def main() -> None:

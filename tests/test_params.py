@@ -181,6 +181,7 @@ REFUSED = [
     (f"single_objective.{LR}", {"type": "float", "low": 0.0, "high": 1.0, "log": True}, "must have low above 0"),
     (f"single_objective.{LR}", {"type": "float", "low": 0.0, "high": 1.0}, f"{LR} = 0.0: should be greater than 0"),
     (f"single_objective.{LR}", {"type": "float", "low": 1.0, "high": float("inf")}, "should be a finite number"),
+    ("single_objective.search_space.epochs", {"type": "int", "low": 1, "high": 10**19}, "should be less than or equal"),
     (f"single_objective.{LR}", {"type": "float", "low": 1, "high": 2, "step": 0}, "should be greater than 0"),
     (f"single_objective.{LR}", {"type": "float", "low": 1, "high": 2, "log": True, "step": 0.1}, "cannot have a step"),
     (f"single_objective.{LR}", {"type": "float", "low": 0.1, "high": 0.7, "step": 0.25}, "a whole number of steps"),

@@ -23,6 +23,9 @@ from reprotune.errors import UserError
 from reprotune.execution.pool import ATTEMPTS, Pool, TaskFuture, given_up, may_pass
 from reprotune.params import Execution
 
+# Bytes: what a step frees, the next one needs, so glibc keeps it. Convolutional nets train 1.2 times as fast. Older
+# releases refuse a greater first one, and then map each larger tensor anew.
+_KEPT = {"MALLOC_MMAP_THRESHOLD_": 2**25, "MALLOC_TRIM_THRESHOLD_": 2**30}
 _PRELOADED = ("reprotune.search.trial", "reprotune.training.fit", "thop")  # all that a trial needs
 _LOOK = 1  # seconds from one look at whether all workers live to the next
 _LONGEST = 103 - len("/pymp-abcdefgh/listener-abcdefgh")  # bytes of a folder for sockets: macOS has 103 for a path
@@ -58,11 +61,11 @@ class LocalPool(Pool):
         try:
             return self._result(future, timeout)
         except Exception as error:
-            if not future.attempt.done():  # it is overdue, or lost
+            if may_pass(error):
+                return self._run_alone(future, timeout, error)
+            if not future.attempt.done():  # it is overdue
                 self._restart()
-            if not may_pass(error):
-                raise
-            return self._run_alone(future, timeout, error)
+            raise
 
     def _result(self, future: TaskFuture, timeout: float | None) -> Any:
         """Of its attempt. `timeout`: seconds from when a worker began with it. One that hangs on the worker for which
@@ -147,9 +150,8 @@ def _finished(attempt: Future[Any]) -> bool:
 def started(execution: Execution, workers: int, preloaded: Sequence[str] = _PRELOADED) -> Iterator[Pool]:
     """Worker processes, forked from a server that has imported `preloaded`."""
     del execution
-    for limit in ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"):
-        # What a step frees, the next one needs: glibc keeps it. Convolutional nets train 1.2 times as fast.
-        os.environ.setdefault(limit, str(2**30))  # bytes
+    for limit, size in _KEPT.items():
+        os.environ.setdefault(limit, str(size))
     methods = multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
     if "forkserver" in methods:

@@ -3,11 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 
+from reprotune.arithmetic.dispatch import UNSET
 from reprotune.artifacts import read_json
 from reprotune.results import read
 from reprotune.search.history import History
 from reprotune.search.study.spec import StudySpec
-from reprotune.search.study.tasks import ends_at, past_trial, rung_point, task
+from reprotune.search.study.tasks import awaited, ends_at, past_trial, rung_point, task
 from reprotune.search.trial import Result, run_trial
 from reprotune.training.learning_curve import Epoch
 
@@ -35,7 +36,8 @@ def differences(
         if not known[n]
     }
     for number in numbers:
-        found = known[number] or futures[number].result()
+        found = known[number] or awaited(futures[number], spec.trial_timeout)
+        assert found  # there is no deadline
         line = _difference(found, recorded[number])
         if not line and number in tracked and tuple(tracked[number]) != found.curve:
             line = f"MLflow has a different curve from epoch {_first_difference(tracked[number], found.curve)}"
@@ -43,6 +45,8 @@ def differences(
 
 
 def _difference(found: Result, recorded: Result) -> str:
+    if found.state != recorded.state == "FAIL":
+        return f"is {found.state}, recorded is FAIL, {recorded.reason}; `make retry` forgets what the machine caused"
     if found.curve != recorded.curve:
         return f"a different curve from epoch {_first_difference(recorded.curve, found.curve)}"
     for name in ("cost", "state", "reason"):
@@ -60,7 +64,9 @@ def _first_difference(one: Curve, other: Curve) -> int:
 def environment(spec: StudySpec) -> str:
     """How this environment differs from the one in which the results were made."""
     recorded, here = read_json(spec.folder / "study.json"), spec.environment
-    changed = [f"{name} {recorded[name]} → {value}" for name, value in here.items() if recorded.get(name) != value]
+    names = [*here, *(name for name in UNSET if name in recorded.keys() - here.keys())]
+    values = {name: (recorded.get(name, "unset"), here.get(name, "unset")) for name in names}
+    changed = [f"{name} {before} → {now}" for name, (before, now) in values.items() if before != now]
     if not changed and recorded["identity"] != spec.identity:
         changed.append("the code that decides the results")
     return "; ".join(changed) or "in nothing that was recorded"

@@ -1,8 +1,10 @@
-"""One digest of all that `dvc repro` put into results/: of the files as they are, and as a commit has them."""
+"""One digest of all that `dvc repro` put into results/: of the files as they are, and as a commit has them; and
+whether these files belong together.
+"""
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from ruamel.yaml import YAML
@@ -12,6 +14,7 @@ from reprotune.environment import git
 from reprotune.errors import UserError
 
 LOCK = Path("dvc.lock")
+_LAST = ("evaluate", "report")
 
 
 def of_files() -> str:
@@ -30,12 +33,26 @@ def of_commit(revision: str = "HEAD") -> str | None:
     return artifacts.digest(outs) if outs else None
 
 
+def changed() -> Path | None:
+    """What is not as the evaluation and the report found or made it, so that these are of other results than lie beside
+    them: a stage ran alone since, or was interrupted. None if all is, or if dvc.lock has neither.
+    """
+    lock = LOCK.read_text(encoding="utf-8") if LOCK.exists() else "{}"
+    files = {Path(path): md5 for kind in ("deps", "outs") for path, md5 in _recorded(lock, kind, _LAST).items()}
+    return next((path for path, md5 in files.items() if not path.exists() or _md5(path) != md5), None)
+
+
 def _outs(lock: str) -> Mapping[str, str]:
-    """Path → md5, of all that the pipeline puts into results/."""
+    return _recorded(lock, "outs")
+
+
+def _recorded(lock: str, kind: str, only: Collection[str] = ()) -> Mapping[str, str]:
+    """Path → md5, of all in results/ that the stages, or only these, have as deps or as outs."""
     try:
-        stages = YAML(typ="safe").load(lock).get("stages", {}).values()
-        outs = {out["path"]: out["md5"] for stage in stages for out in stage.get("outs", ())}
-        return {path: md5 for path, md5 in outs.items() if path.startswith("results/")}
+        stages = YAML(typ="safe").load(lock).get("stages", {}).items()
+        entries = [stage.get(kind, ()) for name, stage in stages if not only or name in only]
+        files = {file["path"]: file["md5"] for entry in entries for file in entry}
+        return {path: md5 for path, md5 in files.items() if path.startswith("results/")}
     except (*artifacts.NOT_YAML, AttributeError, TypeError):  # as a merge may leave it
         raise UserError(
             f"{LOCK}: is not as DVC writes it; `git checkout {LOCK}` brings the last commit's back"

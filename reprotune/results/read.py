@@ -54,7 +54,7 @@ def _with_reference(spec: StudySpec) -> StudySpec:
 
 
 def _default_accuracy(params: Params, dataset: StoredDataset) -> float | None:
-    """The floor of `default`, as the second study has it: from its results, or else as an interrupted one left it."""
+    """The floor of `default`: that of the second study's results, which may have another; without, as it was begun."""
     made_by = Path("results/multi_objective/study.json")
     if made_by.exists():
         floor: float | None = read_json(made_by).get("limits", {}).get("min_accuracy")

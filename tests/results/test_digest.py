@@ -9,6 +9,7 @@ from conftest import ROOT
 
 from reprotune.errors import UserError
 from reprotune.results import digest
+from stages import summary
 
 
 @pytest.fixture
@@ -38,6 +39,31 @@ def test_the_files_of_a_commit_have_its_digest(clone: Path) -> None:
     (clone / "results/a.csv").unlink()
     with pytest.raises(OSError, match=r"results/a\.csv"):
         digest.of_files()
+
+
+def test_whether_results_belong_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when a study ran alone since, or a stage was interrupted before it made its files anew."""
+    monkeypatch.chdir(tmp_path)
+    assert digest.changed() is None
+    (tmp_path / "results").mkdir()
+    for name in ("best", "scores", "other"):
+        (tmp_path / f"results/{name}").write_text(name)
+    stages = (
+        "{evaluate: {cmd: 'true', deps: [results/best], outs: [results/scores]}, x: {cmd: x, outs: [results/other]}}"
+    )
+    (tmp_path / "dvc.yaml").write_text(f"stages: {stages}")
+    for command in (["git", "init", "-q"], ["dvc", "init", "-q"], ["dvc", "commit", "-q", "-f"]):
+        subprocess.run(command, check=True, capture_output=True)
+    (tmp_path / "results/other").unlink()
+    assert digest.changed() is None
+    (tmp_path / "results/scores").unlink()
+    assert digest.changed() == Path("results/scores")
+    (tmp_path / "results/best").write_text("another")
+    assert digest.changed() == Path("results/best")
+    with pytest.raises(
+        UserError, match=r"^results/best: is not what it was when the last report was made: a stage ran"
+    ):
+        summary.main()
 
 
 def test_without_git_or_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

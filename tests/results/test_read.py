@@ -1,7 +1,7 @@
 """Results and MLflow can be made again, and checked, from what a clone holds."""
 
 import shutil
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from tracked import runs
 from reprotune import artifacts
 from reprotune.data.stored import StoredDataset
 from reprotune.errors import ParamsError, UserError
+from reprotune.execution.pool import WorkerDied
 from reprotune.pipeline import run_study, verify
 from reprotune.results import read, write
 from reprotune.search.pruners import ONE_OBJECTIVE, SEVERAL_OBJECTIVES
@@ -32,6 +33,17 @@ def conduct(dataset: StoredDataset, name: str = "single_objective", **changes: o
     declared = declaration.from_params(params, name, dataset)
     run_study.run_study(declared, InlineExecutor(), anew=False)
     return declared
+
+
+class Deadly(InlineExecutor):
+    """The worker of trial 1 dies."""
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> "Future[Any]":
+        if args[0].number != 1:
+            return super().submit(fn, *args, **kwargs)
+        future: Future[Any] = Future()
+        future.set_exception(WorkerDied())
+        return future
 
 
 def statuses(experiment: str) -> dict[str, str]:
@@ -120,7 +132,23 @@ def test_a_difference_is_found(repository: Path, dataset: StoredDataset, monkeyp
     assert found[2] == "a different curve from epoch 2"
     assert found[3].startswith("cost is Cost(flops=")
     monkeypatch.setenv("MKL_CBWR", "COMPATIBLE")
-    assert "MKL_CBWR AVX2 → COMPATIBLE" in verify.environment(declared)
+    monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "1")
+    assert "MKL_CBWR AVX2 → COMPATIBLE; NVIDIA_TF32_OVERRIDE unset → 1" in verify.environment(declared)
+    made_by = folder / "study.json"
+    artifacts.write_json(made_by, artifacts.read_json(made_by) | declared.environment)
+    for name in ("MKL_CBWR", "NVIDIA_TF32_OVERRIDE"):
+        monkeypatch.delenv(name)
+    assert "NVIDIA_TF32_OVERRIDE 1 → unset" in verify.environment(declared)
+
+
+def test_what_the_machine_fails_again_is_as_recorded(repository: Path, dataset: StoredDataset) -> None:
+    declared = declaration.from_params(make_params(single_objective__n_trials=3), "single_objective", dataset)
+    run_study.run_study(declared, Deadly(), anew=False)
+    assert "1,FAIL" in (declared.folder / "trials.csv").read_text()
+    assert list(verify.differences(declared, [0, 1, 2], {}, Deadly())) == [(0, ""), (1, ""), (2, "")]
+    assert dict(verify.differences(declared, [1], {}, Anew()))[1].startswith(
+        "is COMPLETE, recorded is FAIL, WorkerDied: "
+    )
 
 
 @pytest.mark.parametrize("name", ["single_objective", "multi_objective"])
