@@ -16,7 +16,7 @@ def main() -> None:
     for declared in studies:
         print(f"{declared.name}: MLflow has its {counted(backfill(declared), 'trial')}")
     if changed := digest.changed():
-        print(f"evaluate: is left out: {changed} is not what it was when all was last up to date; `dvc repro`")
+        print(f"evaluate: is left out: {changed} is missing, or not what it was when all was last up to date")
     else:
         report.track(chosen, studies, dataset)
         print("evaluate: MLflow has its scores, and all have the figures and the report")

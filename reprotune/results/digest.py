@@ -15,6 +15,7 @@ from reprotune.errors import UserError
 
 LOCK = Path("dvc.lock")
 _LAST = ("evaluate", "report")
+_REPORT = "results/report.html"  # the last file, also before any run has recorded it
 
 
 def of_files() -> str:
@@ -34,12 +35,13 @@ def of_commit(revision: str = "HEAD") -> str | None:
 
 
 def changed() -> Path | None:
-    """What is not as the evaluation and the report found or made it, so that these are of other results than lie beside
-    them: a stage ran alone since, or was interrupted. None if all is, or if dvc.lock has neither.
+    """What is missing, or not as the evaluation and the report found or made it, so that these are of other results than
+    lie beside them: a stage ran alone since, or was interrupted. None if there is nothing such.
     """
     lock = LOCK.read_text(encoding="utf-8") if LOCK.exists() else "{}"
-    files = {Path(path): md5 for kind in ("deps", "outs") for path, md5 in _recorded(lock, kind, _LAST).items()}
-    return next((path for path, md5 in files.items() if not path.exists() or _md5(path) != md5), None)
+    files = {_REPORT: "", **_recorded(lock, "deps", _LAST), **_recorded(lock, "outs", _LAST)}
+    paths = {Path(name): md5 for name, md5 in files.items()}
+    return next((path for path, md5 in paths.items() if not path.exists() or md5 not in ("", _md5(path))), None)
 
 
 def _outs(lock: str) -> Mapping[str, str]:

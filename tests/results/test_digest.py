@@ -44,9 +44,9 @@ def test_the_files_of_a_commit_have_its_digest(clone: Path) -> None:
 def test_whether_results_belong_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As when a study ran alone since, or a stage was interrupted before it made its files anew."""
     monkeypatch.chdir(tmp_path)
-    assert digest.changed() is None
+    assert digest.changed() == Path("results/report.html")
     (tmp_path / "results").mkdir()
-    for name in ("best", "scores", "other"):
+    for name in ("best", "scores", "other", "report.html"):
         (tmp_path / f"results/{name}").write_text(name)
     stages = (
         "{evaluate: {cmd: 'true', deps: [results/best], outs: [results/scores]}, x: {cmd: x, outs: [results/other]}}"
@@ -61,7 +61,7 @@ def test_whether_results_belong_together(tmp_path: Path, monkeypatch: pytest.Mon
     (tmp_path / "results/best").write_text("another")
     assert digest.changed() == Path("results/best")
     with pytest.raises(
-        UserError, match=r"^results/best: is not what it was when the last report was made: a stage ran"
+        UserError, match=r"^results/best: is missing, or not what it was when the last report was made"
     ):
         summary.main()
 
