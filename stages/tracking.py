@@ -14,7 +14,10 @@ def main() -> None:
     dataset = stored.open_verified(chosen.data.dataset)
     studies = read.begun_studies(chosen, dataset)
     for declared in studies:
-        print(f"{declared.name}: MLflow has its {counted(backfill(declared), 'trial')}")
+        if declared.journal.exists() or (declared.folder / "study.json").exists():
+            print(f"{declared.name}: MLflow has its {counted(backfill(declared), 'trial')}")
+        else:
+            print(f"{declared.name}: has not begun")
     if changed := digest.changed():
         print(f"evaluate: is left out: {changed} is missing, or not what it was when all was last up to date")
     else:

@@ -35,8 +35,8 @@ def of_commit(revision: str = "HEAD") -> str | None:
 
 
 def changed() -> Path | None:
-    """What is missing, or not as the evaluation and the report found or made it, so that these are of other results than
-    lie beside them: a stage ran alone since, or was interrupted. None if there is nothing such.
+    """What is missing, or not as the evaluation and the report found or made it: they are of other results than lie
+    beside them, since a stage ran alone or was interrupted. None if there is nothing such.
     """
     lock = LOCK.read_text(encoding="utf-8") if LOCK.exists() else "{}"
     files = {_REPORT: "", **_recorded(lock, "deps", _LAST), **_recorded(lock, "outs", _LAST)}

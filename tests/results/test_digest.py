@@ -60,9 +60,7 @@ def test_whether_results_belong_together(tmp_path: Path, monkeypatch: pytest.Mon
     assert digest.changed() == Path("results/scores")
     (tmp_path / "results/best").write_text("another")
     assert digest.changed() == Path("results/best")
-    with pytest.raises(
-        UserError, match=r"^results/best: is missing, or not what it was when the last report was made"
-    ):
+    with pytest.raises(UserError, match=r"^results/best: is missing, or not what it was when the last report was made"):
         summary.main()
 
 

@@ -26,6 +26,7 @@ from reprotune.search.study.trials import frozen_trial
 from reprotune.tracking import store, trial_run
 from reprotune.training.cost import Caps
 from reprotune.training.optimizers import OPTIMIZERS, SCHEDULES
+from stages import tracking
 
 
 def conduct(dataset: StoredDataset, name: str = "single_objective", **changes: object) -> StudySpec:
@@ -149,6 +150,19 @@ def test_what_the_machine_fails_again_is_as_recorded(repository: Path, dataset: 
     assert dict(verify.differences(declared, [1], {}, Anew()))[1].startswith(
         "is COMPLETE, recorded is FAIL, WorkerDied: "
     )
+
+
+def test_what_there_is_before_the_evaluation_is_tracked(
+    repository: Path, dataset: StoredDataset, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    conduct(dataset, n_trials=2)
+    monkeypatch.setattr("reprotune.params.load", lambda: make_params(single_objective__n_trials=2))
+    monkeypatch.setattr("reprotune.data.stored.open_verified", lambda _: dataset)
+    capsys.readouterr()
+    tracking.main()
+    first, second, last = capsys.readouterr().out.splitlines()
+    assert (first, second) == ("single_objective: MLflow has its 2 trials", "multi_objective: has not begun")
+    assert last.startswith("evaluate: is left out: results/report.html is missing")
 
 
 @pytest.mark.parametrize("name", ["single_objective", "multi_objective"])
