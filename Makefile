@@ -44,7 +44,7 @@ $(VENV)/installed: $(shell cmp -s requirements.txt $(VENV)/installed || echo dif
 repro: setup  ## run the stages that are out of date, and print a summary
 	@python -m json.tool .dvc/tmp/rwlock > /dev/null 2>&1 || rm -f .dvc/tmp/rwlock  # DVC, when killed, may tear its lock
 	@python -m stages.download --check
-	dvc repro
+	python -m dvc repro
 	@python -m stages.summary
 	@python -m stages.digest
 
@@ -57,14 +57,14 @@ verify: setup  ## train recorded trials again and compare them bit for bit (all:
 	python -m stages.verify $(ARGS)
 
 retry: setup  ## train again the trials that failed because of the machine, and those proposed after them
-	studies=$$(python -m stages.retry) && for study in $$studies; do dvc repro --force --single-item $$study || exit; done
-	dvc repro
+	studies=$$(python -m stages.retry) && for study in $$studies; do python -m dvc repro --force --single-item $$study || exit; done
+	python -m dvc repro
 
 tracking: setup  ## log to MLflow what it lacks, from the journals or from results/
 	python -m stages.tracking
 
 test: setup  ## the tests but the long ones, the linter and the type checker
-	ruff check . && ruff format --check . && mypy
+	ruff check . && ruff format --check . && python -m mypy
 	python -m pytest
 
 test-cluster: setup  ## the long tests: Dask, SLURM, PostgreSQL, S3, MLflow's server, DVC in a team

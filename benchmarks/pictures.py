@@ -59,7 +59,8 @@ def shrink(path: Path, size: tuple[int, int] | None = None, box: tuple[int, int,
 
 def run(clone: Path) -> str:
     """What `make repro` prints to a terminal."""
-    command = f"stty cols {COLUMNS} rows 50; make --silent repro VENV={sys.prefix}"
+    (clone / ".venv").symlink_to(sys.prefix)
+    command = f"stty cols {COLUMNS} rows 50; make --silent repro"
     variables = {**os.environ, "TERM": "xterm-256color"}
     terminal = ["script", "--quiet", "--return", "--command", command, "/dev/null"]
     done = subprocess.run(terminal, cwd=clone, env=variables, check=True, capture_output=True)

@@ -26,7 +26,7 @@ from ruamel.yaml import YAML
 from reprotune.artifacts import NOT_YAML
 from reprotune.errors import PARAMS, UserError, counted, first_error, misdeclared
 
-_MOST = 2**53  # of a range, whose values Optuna's samplers take as floats
+_MOST = 2**61  # of a range, whose values are counted in 64 bits
 
 
 class Section(BaseModel):

@@ -19,8 +19,7 @@ _MOST = 2  # pieces of advice that a summary has room for
 
 def main() -> None:
     if changed := digest.changed():
-        advice = "a stage ran alone, or was interrupted; `dvc repro` brings all up to date"
-        raise UserError(f"{changed}: is missing, or not what it was when the last report was made: {advice}")
+        raise UserError(f"{changed}: is {digest.CHANGED}")
     best = read_yaml(RESULTS / "single_objective/best_config.yaml")
     front = read_yaml(RESULTS / "multi_objective/best_configs.yaml")
     scores = read_json(RESULTS / "evaluation/metrics.json")

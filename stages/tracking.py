@@ -18,8 +18,8 @@ def main() -> None:
             print(f"{declared.name}: MLflow has its {counted(backfill(declared), 'trial')}")
         else:
             print(f"{declared.name}: has not begun")
-    if changed := digest.changed():
-        print(f"evaluate: is left out: {changed} is missing, or not what it was when all was last up to date")
+    if changed := digest.changed() or digest.changed_param():
+        print(f"evaluate: is left out: {changed} is {digest.CHANGED}")
     else:
         report.track(chosen, studies, dataset)
         print("evaluate: MLflow has its scores, and all have the figures and the report")

@@ -45,8 +45,12 @@ from reprotune.training.cost import measure
 from reprotune.training.models import meta_model
 
 ROOT = Path(__file__).parents[1]
-for given in ("FORCE", "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "PYTHON", "VENV"):  # by `make test FORCE=1`, to all makes
+for given in ("FORCE", "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "PYTHON", "TORCH", "VENV"):  # by `make test FORCE=1`, to all
     os.environ.pop(given, None)
+for given in [name for name in os.environ if name.startswith("GIT_")]:  # by a hook, whose repository is not a test's
+    del os.environ[given]
+# To all of git: a person's key is not asked for.
+os.environ |= {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "commit.gpgsign", "GIT_CONFIG_VALUE_0": "false"}
 # Each takes from a tenth of a second to three to import.
 HEAVY = {"distributed", "matplotlib", "mlflow", "optuna", "pandas", "scipy", "sklearn", "torch", "torchvision"}
 HEAVY |= {"sympy", "thop", "torch._dynamo"}

@@ -35,6 +35,12 @@ def folder(tmp_path: Path) -> Path:
     for name, content in (("python", PYTHON), ("uv", UV)):
         (tmp_path / name).write_text(content)
         (tmp_path / name).chmod(0o755)
+    (tmp_path / "tools").mkdir()
+    for tools in (Path("/bin"), Path("/usr/bin")):
+        for tool in tools.iterdir():
+            if tool.name != "uv":  # as some systems have it there
+                (tmp_path / "tools" / tool.name).unlink(missing_ok=True)
+                (tmp_path / "tools" / tool.name).symlink_to(tool)
     subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
     return tmp_path
 
@@ -42,7 +48,7 @@ def folder(tmp_path: Path) -> Path:
 def setup(folder: Path, *arguments: str, code: int = 0, **variables: str) -> str:
     """What it says on its last line but make's own; `installed` (by pip) if something was."""
     command = ["make", "-s", "setup", f"PYTHON={folder / 'python'}", *arguments]
-    own = {"PATH": "/usr/bin:/bin", "FAKE_UV": str(folder / "uv"), "UV_LOG": str(folder / "log"), **variables}
+    own = {"PATH": str(folder / "tools"), "FAKE_UV": str(folder / "uv"), "UV_LOG": str(folder / "log"), **variables}
     made = subprocess.run(command, cwd=folder, env={**os.environ, **own}, capture_output=True, text=True, check=False)
     assert made.returncode == code, made.stderr
     return (made.stdout + made.stderr.partition("\nmake: ")[0]).strip()

@@ -114,12 +114,14 @@ def pruned_too_many(study: Study) -> Iterator[Advice]:
 def pruned_too_few(study: Study) -> Iterator[Advice]:
     """A fiftieth or less, although there is a pruner."""
     pruned = _pruned(study)
-    judged = study.spec.rung or study.spec.pruner != "none"
+    judged, key = study.spec.rung or study.spec.pruner != "none", _pruner(study)
     if judged and len(study.trials) >= 40 and pruned <= len(study.trials) / 50:
         yield Advice(
             f"{study.name}: its pruner ended {pruned} of {len(study.trials)} trials.",
             "So it saves no time.",
-            f"Take another {_pruner(study)}.",
+            f"Lower the margin, as in {key}: {{name: pareto, margin: 0.01}}, or set {study.name}.rung."
+            if study.spec.pruner == "pareto" and not study.spec.rung
+            else f"Take another {key}.",
         )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from reprotune.advice.run import Advice, Run, Study, points
 from reprotune.data.metric import effective_images, share_right
 from reprotune.results.winners import first_accuracy
-from reprotune.search.space import contains, default_config
+from reprotune.search.space import contains, default_config, values
 
 _FEW = 30  # trials: TPE has only begun to learn
 
@@ -66,7 +66,7 @@ def _why_lost(run: Run) -> tuple[str, str]:
     """The likeliest cause, and what to change."""
     study, default = run.studies[0], default_config(run.params)
     space = f"{study.name}.search_space"
-    if run.best["epochs"] < default["epochs"]:
+    if run.best["epochs"] < default["epochs"] and default["epochs"] > max(values(study.spec.space["epochs"])):
         return (
             f"It was trained for {run.best['epochs']} epochs, the default for {default['epochs']}.",
             f"Allow more in {space}.epochs.",

@@ -59,7 +59,7 @@ def _class_accuracy(model: Model, axes: "Axes") -> None:
     axes.axvline(whole, color="black", linestyle="--", linewidth=1, label="all classes")
     axes.set_yticks(range(len(shown)), names, parse_math=False)
     axes.invert_yaxis()
-    axes.set(title=f"Test accuracy of {_which(model)}", xlabel="test accuracy, with a 95% interval")
+    axes.set(title=f"Test accuracy of {drawn(len(model.classes))}", xlabel="test accuracy, with a 95% interval")
     axes.set_ylabel("class (test images)")
 
 
@@ -80,12 +80,12 @@ def _confusion_matrix(model: Model, axes: "Axes") -> None:
     axes.set_yticks(places, names, parse_math=False)
     axes.invert_yaxis()
     axes.grid(visible=False)
-    axes.set(title=f"Confusions of {_which(model)}", xlabel="predicted class", ylabel="label")
+    axes.set(title=f"Confusions of {drawn(len(model.classes))}", xlabel="predicted class", ylabel="label")
 
 
-def _which(model: Model) -> str:
-    many = len(model.classes) > _MOST
-    return f"the {_MOST} classes that are recognised worst" if many else "each class"
+def drawn(classes: int) -> str:
+    """Which of so many."""
+    return f"the {_MOST} classes that are recognised worst" if classes > _MOST else "each class"
 
 
 def _calibration(model: Model, axes: "Axes") -> None:

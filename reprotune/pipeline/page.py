@@ -14,6 +14,7 @@ from reprotune.advice.run import Advice
 from reprotune.artifacts import read_csv, read_json, read_yaml
 from reprotune.data.metric import told as told_metric
 from reprotune.data.stored import StoredDataset
+from reprotune.figures import model as model_figures
 from reprotune.figures import samples
 from reprotune.figures.front_on_page import interactive
 from reprotune.figures.leaderboard import leaderboard, searched
@@ -68,6 +69,7 @@ def render(params: Params, dataset: StoredDataset, advice: Sequence[Advice]) -> 
         samples=_inline(RESULTS / "dataset/figures/samples.png"),
         sampled=dataset.classes[: samples.ROWS],
         model=_model(dataset),
+        drawn=model_figures.drawn(len(dataset.classes)),
         best_config=best_config(params, studies[0][0]),
         advice=advice,
         studies=[_study(title, *study) for title, study in zip(STUDIES, studies, strict=True)],

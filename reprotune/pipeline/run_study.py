@@ -124,6 +124,7 @@ def _log_all(parent: ParentRun, spec: StudySpec, optuna_study: Any, trials: list
 
 def _log_whole(parent: ParentRun, spec: StudySpec, trials: list[Trial], metrics: dict[str, Any]) -> None:
     parent.keep_only(len(trials))
+    parent.rename(_title(spec, len(trials)))  # which may be fewer than were declared
     parent.log_repeats({trial.number: winners.on_valid(trial) for trial in trials if trial.repeats})
     parent.log_series(best_so_far.series(spec, trials), trials)
     parent.log_metrics({name: value for name, value in metrics.items() if isinstance(value, int | float)})
@@ -137,9 +138,12 @@ def _log_whole(parent: ParentRun, spec: StudySpec, trials: list[Trial], metrics:
 
 def _tracked(spec: StudySpec, identity: str = "") -> AbstractContextManager[ParentRun]:
     """The study's parent run. identity: of results that were made in another environment."""
-    searched = searched_by(spec.sampler, spec.pruner, spec.rung)
-    title = f"{spec.dataset.name}, {searched}, {counted(spec.n_trials, 'trial')}"
+    title = _title(spec, spec.n_trials)
     return parent_run(spec.name, identity or spec.identity, _determining(spec), title, spec.dataset)
+
+
+def _title(spec: StudySpec, trials: int) -> str:
+    return f"{spec.dataset.name}, {searched_by(spec.sampler, spec.pruner, spec.rung)}, {counted(trials, 'trial')}"
 
 
 def _searched(trials: list[Trial]) -> list[str]:

@@ -146,7 +146,7 @@ class ParentRun:
 
     def rename(self, title: str) -> None:
         """As its study is now, unless a person has called it something else."""
-        run = self._client.get_run(self.id)
+        run, title = self._client.get_run(self.id), _named(title)
         if digest(run.info.run_name) == run.data.tags.get(_NAMED) != digest(title):
             self._client.update_run(self.id, name=title)
             self._client.set_tag(self.id, _NAMED, digest(title))
@@ -207,7 +207,7 @@ def parent_run(
     title: what it is called, until a person calls it something else. dataset: what it was made with.
     """
     with store.usable(*store.MISTAKEN):
-        parent = _begun(experiment, identity, params, _named(title or experiment), dataset)
+        parent = _begun(experiment, identity, params, title or experiment, dataset)
     status = "FAILED"
     try:
         with store.usable():
@@ -229,7 +229,7 @@ def _named(title: str) -> str:
 
 
 def _begun(
-    experiment: str, identity: str, params: Mapping[str, Any], name: str, dataset: "StoredDataset | None"
+    experiment: str, identity: str, params: Mapping[str, Any], title: str, dataset: "StoredDataset | None"
 ) -> ParentRun:
     import mlflow  # 2 s, while the workers start
     from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT
@@ -241,10 +241,10 @@ def _begun(
         "study": identity[:12],
         "dvc_experiment": os.environ.get("DVC_EXP_NAME", ""),
         MLFLOW_GIT_COMMIT: git("rev-parse", "HEAD"),
-        _NAMED: digest(name),
+        _NAMED: digest(_named(title)),
     }
     run = store.find(client, experiment_id, identity)
-    run = run or client.create_run(experiment_id, run_name=name, tags=tags)
+    run = run or client.create_run(experiment_id, run_name=_named(title), tags=tags)
     try:
         # Not `mlflow.start_run`: while a run is active, MLflow does not tell which one Optuna's callback made.
         client.update_run(run.info.run_id, status="RUNNING")
@@ -253,7 +253,7 @@ def _begun(
         # MLflow refuses to change one.
         store.log(client, run.info.run_id, (), {key: v for key, v in flat(params) if key not in run.data.params})
         parent = ParentRun(client, run)
-        parent.rename(name)
+        parent.rename(title)
         if dataset:
             parent.log_dataset(dataset)
     except KeyboardInterrupt:

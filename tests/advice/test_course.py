@@ -144,6 +144,12 @@ def test_it_pruned_nearly_all_or_nearly_nothing(dataset: StoredDataset, complete
     assert not list(pruned_too_few(study(dataset, trials, single_objective__pruner="none")))
 
 
+def test_what_else_prunes_where_there_is_one_pruner(dataset: StoredDataset) -> None:
+    one = study(dataset, [DONE] * 40, "multi_objective", multi_objective__pruner="pareto")
+    lower = "Lower the margin, as in multi_objective.pruner: {name: pareto, margin: 0.01}, or set multi_objective.rung."
+    assert lower in str(next(pruned_too_few(one)))
+
+
 def after_the_first_epoch(best: float, others: float) -> list[dict[str, Any]]:
     """25 complete trials, and the accuracies after their first epoch: of the five that are the best, of the others."""
     return [

@@ -61,6 +61,8 @@ def test_a_search_that_lost_says_why(dataset: StoredDataset) -> None:
         "On test, the best config is 0.50 points worse than the untuned default. It was trained for 4 epochs, the "
         "default for 10. Allow more in single_objective.search_space.epochs."
     ]
+    more = study(dataset, [{"accuracy": 0.9}], space={"epochs": {"type": "int", "low": 2, "high": 10}})
+    assert "Allow more" not in str(next(gain_over_default(run(more, lost, epochs=4))))
     failed = study(dataset, [{"accuracy": 0.9}, *[{"state": "FAIL", "reason": "no memory"}] * 3])
     first, *others = [advice for check in CHECKS for advice in check(run(failed, lost, epochs=4))]
     assert first.seen.startswith("On test, the best config is 0.50 points worse than the untuned default.")

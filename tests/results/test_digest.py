@@ -9,7 +9,7 @@ from conftest import ROOT
 
 from reprotune.errors import UserError
 from reprotune.results import digest
-from stages import summary
+from stages import advise, summary
 
 
 @pytest.fixture
@@ -41,27 +41,41 @@ def test_the_files_of_a_commit_have_its_digest(clone: Path) -> None:
         digest.of_files()
 
 
+PIPELINE = """
+stages:
+  evaluate: {cmd: 'true', params: [evaluate.seeds, model], deps: [results/best], outs: [results/scores]}
+  report: {cmd: 'true', deps: [results/scores], outs: [results/report.html]}
+  other: {cmd: 'true', outs: [results/other]}
+"""
+
+
 def test_whether_results_belong_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As when a study ran alone since, or a stage was interrupted before it made its files anew."""
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_text("evaluate: {seeds: 5}\nmodel: {width: 8, lr: 0.00001}\n")
     assert digest.changed() == Path("results/report.html")
+    assert digest.changed_param() is None
     (tmp_path / "results").mkdir()
     for name in ("best", "scores", "other", "report.html"):
         (tmp_path / f"results/{name}").write_text(name)
-    stages = (
-        "{evaluate: {cmd: 'true', deps: [results/best], outs: [results/scores]}, x: {cmd: x, outs: [results/other]}}"
-    )
-    (tmp_path / "dvc.yaml").write_text(f"stages: {stages}")
+    (tmp_path / "dvc.yaml").write_text(PIPELINE)
     for command in (["git", "init", "-q"], ["dvc", "init", "-q"], ["dvc", "commit", "-q", "-f"]):
         subprocess.run(command, check=True, capture_output=True)
     (tmp_path / "results/other").unlink()
     assert digest.changed() is None
+    assert digest.changed_param() is None
+    (tmp_path / "params.yaml").write_text("evaluate: {seeds: 5}\nmodel: {width: 8, lr: 0.1}\n")
+    assert digest.changed_param() == "params.yaml: model"
     (tmp_path / "results/scores").unlink()
     assert digest.changed() == Path("results/scores")
+    (tmp_path / "results/scores").write_text("of another evaluation")
+    subprocess.run(["dvc", "commit", "-q", "-f", "evaluate"], check=True, capture_output=True)
+    assert digest.changed() == Path("results/scores")  # the report was made of others
     (tmp_path / "results/best").write_text("another")
     assert digest.changed() == Path("results/best")
-    with pytest.raises(UserError, match=r"^results/best: is missing, or not what it was when the last report was made"):
-        summary.main()
+    for stage in (advise, summary):
+        with pytest.raises(UserError, match=r"^results/best: is missing, or not what it was at the last report: "):
+            stage.main()
 
 
 def test_without_git_or_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

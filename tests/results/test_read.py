@@ -152,6 +152,13 @@ def test_what_the_machine_fails_again_is_as_recorded(repository: Path, dataset: 
     )
 
 
+def test_a_studys_run_tells_how_many_trials_it_has(repository: Path, dataset: StoredDataset) -> None:
+    declared = conduct(dataset, n_trials=50, max_epochs=6)
+    count = len(artifacts.read_csv(declared.folder / "trials.csv"))
+    assert 1 < count < 50
+    assert any(name.endswith(f", {count} trials") for name in statuses("single_objective"))
+
+
 def test_what_there_is_before_the_evaluation_is_tracked(
     repository: Path, dataset: StoredDataset, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -161,6 +168,7 @@ def test_what_there_is_before_the_evaluation_is_tracked(
     capsys.readouterr()
     tracking.main()
     first, second, last = capsys.readouterr().out.splitlines()
+    assert [name for name in statuses("single_objective") if name.endswith(", 2 trials")]
     assert (first, second) == ("single_objective: MLflow has its 2 trials", "multi_objective: has not begun")
     assert last.startswith("evaluate: is left out: results/report.html is missing")
 

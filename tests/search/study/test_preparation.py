@@ -92,6 +92,6 @@ def test_a_net_that_the_images_are_too_small_for_is_refused(
 
 
 def test_a_net_too_large_for_any_tensor_is_refused(dataset: StoredDataset) -> None:
-    space = {"width": {"type": "int", "low": 4, "high": 2**62}}
+    space = {"width": {"type": "int", "low": 4, "high": 2**61}}
     with pytest.raises(UserError, match=r"^params.yaml: single_objective.search_space, .*: too large to be built: .*$"):
         preparation.check_models(make_params(single_objective__search_space=space), dataset.inputs)
