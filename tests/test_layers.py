@@ -1,8 +1,11 @@
 """Imports run one way, from room to room and within each; and dvc.yaml declares what each stage imports."""
 
+import re
 import subprocess
 import sys
+import tomllib
 from graphlib import TopologicalSorter
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -60,6 +63,16 @@ def test_imports_run_one_way(path: Path) -> None:
     libraries = {found.split(".")[0] for found in imports(path)} - sys.stdlib_module_names - set(PACKAGES)
     assert libraries <= LIBRARIES[room(path)]
     assert not any(found.startswith("stages") for found in imports(path))
+
+
+def test_what_is_imported_is_declared() -> None:
+    def canonical(requirement: str) -> str:
+        return re.sub(r"[-_.]+", "-", re.split("[=<>;[ ]", requirement)[0]).lower()
+
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    known, of = {canonical(requirement) for requirement in declared}, packages_distributions()
+    for library in set[str]().union(*LIBRARIES.values()):
+        assert known & {canonical(distribution) for distribution in of[library]}, library
 
 
 @pytest.mark.parametrize("inside", LEVEL)
