@@ -54,7 +54,7 @@ def test_make_looks_whether_dvc_can_read_the_folder(tmp_path: Path) -> None:
     line = r"names that are not UTF-8, which DVC cannot read: images/caf\xe9; rename them"
     assert done.stderr == f"error: {line}\n"
     recipe = (ROOT / "Makefile").read_text().partition("\nrepro:")[2].partition("\n\n")[0]
-    assert re.search(r"stages\.download --check\n\tdvc repro\n", recipe)
+    assert re.search(r"stages\.download --check\n\tpython -m dvc repro\n", recipe)
 
 
 @pytest.mark.cluster
